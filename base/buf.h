@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growable byte buffer with a hard bound. Once an append fails the buffer stays failed (checked once, at the end). */
+#pragma once
+
+#include "base/util.h"
+
+struct buf {
+        uint8_t *data;
+        size_t len;
+        size_t cap;
+        size_t max;  /* never grows past this */
+        bool failed; /* an append did not fit or found no memory */
+};
+
+#define BUF_INIT(_max) ((struct buf){ .max = (_max) })
+
+void buf_done(struct buf *b); /* frees; idempotent */
+void buf_reset(struct buf *b); /* empties and clears `failed`, keeps the memory */
+
+/* Room for n more bytes, not yet counted in len; NULL when that is past max or out of memory. */
+uint8_t *buf_reserve(struct buf *b, size_t n);
+int buf_append(struct buf *b, const void *data, size_t n);
+int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int buf_puts(struct buf *b, const char *text);
+
+/* Drops the first n bytes. */
+void buf_consume(struct buf *b, size_t n);
+
+/* The content as a NUL-terminated string that the caller frees; the buffer is empty afterwards. NULL if failed. */
+char *buf_steal_string(struct buf *b);
+
+/* -ENOMEM or -EFBIG when an append failed, else 0. */
+int buf_result(const struct buf *b);
+
+#define cleanup_buf cleanup(buf_done)

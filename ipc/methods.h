@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client protocol's methods and notifications (DESIGN section 3): one row each, with the field tables of the request and
+ * the reply. api.describe, docs/PROTOCOL.md, supervisor routes and libgadget come from methods[] and notifications[].
+ */
+#pragma once
+
+#include "ipc/field.h"
+
+enum method {
+        METHOD_HELLO,
+        METHOD_DESCRIBE,
+        METHOD_INSTANCE_RUN,
+        METHOD_INSTANCE_ATTACH,
+        METHOD_INSTANCE_DETACH,
+        METHOD_INSTANCE_LIST,
+        METHOD_INSTANCE_SHOW,
+        METHOD_INSTANCE_STOP,
+        METHOD_IMAGE_LIST,
+        METHOD_IMAGE_INSPECT,
+        METHOD_IMAGE_TAG,
+        METHOD_IMAGE_REMOVE,
+        METHOD_IMAGE_BUILD,
+        METHOD_DAEMON_STATS,
+        _METHOD_MAX,
+};
+
+struct req_hello {
+        uint32_t protocol;
+        const char *client;
+};
+struct rep_hello {
+        uint32_t protocol;
+        const char *server;  /* "gadgetd" */
+        const char *version;
+        bool is_private;     /* ends when this client goes */
+};
+
+struct rep_describe {
+        struct bytes methods; /* any: [ {name, doc, request: [field], reply: [field]} ] */
+};
+
+struct req_instance_run {
+        const char *image;       /* reference; or */
+        struct bytes object;     /* the eBPF object itself, with */
+        struct bytes definition; /* its gadget.yaml, if any */
+        struct bytes params;     /* any: map str -> str */
+        const char *name;
+        bool detach;             /* lives on when this connection ends */
+        uint64_t timeout_ns;     /* 0 = none */
+        bool allow_unsafe;
+        bool host;               /* include host processes */
+        uint64_t ring_size;      /* bytes, power of two; 0 = default */
+};
+/* Sent once the gadget runs (or has failed: then an error). */
+struct rep_instance_run {
+        const char *id;
+        const char *name;
+};
+
+struct req_instance_ref {
+        const char *instance; /* name, id or unique id prefix */
+};
+struct req_instance_attach {
+        const char *instance;
+        uint64_t tail;   /* rows to replay from the ring first; UINT64_MAX = all it holds */
+};
+struct rep_instance_attach {
+        uint32_t stream;      /* handle of this attachment, unique on this connection; in every notification */
+        const char *id;
+        const char *name;
+        const char *image;
+        struct bytes schema;  /* bin: include/gadget/schema.h */
+};
+struct req_instance_detach {
+        uint32_t stream;
+};
+
+struct rep_list {
+        struct bytes items; /* any: array of maps */
+};
+struct req_instance_show {
+        const char *instance;
+        bool privs;       /* add what the kernel says of worker and broker */
+};
+struct rep_object {
+        struct bytes object; /* any: map */
+};
+
+struct req_image_ref {
+        const char *image;
+};
+struct req_image_tag {
+        const char *source;
+        const char *target;
+};
+struct req_image_build {
+        const char *image;        /* target reference */
+        struct bytes definition;  /* gadget.yaml, may be empty */
+        struct bytes objects;     /* any: map architecture ("amd64", "arm64") -> bin */
+        struct bytes annotations; /* any: map str -> str */
+        uint64_t created;         /* seconds since the epoch */
+};
+struct rep_image {
+        const char *digest; /* of the index */
+        const char *image;  /* normalised reference */
+};
+
+union request {
+        struct req_hello hello;
+        struct req_instance_run instance_run;
+        struct req_instance_ref instance_ref;
+        struct req_instance_attach instance_attach;
+        struct req_instance_detach instance_detach;
+        struct req_instance_show instance_show;
+        struct req_image_ref image_ref;
+        struct req_image_tag image_tag;
+        struct req_image_build image_build;
+};
+
+struct method_info {
+        const char *name; /* "instance.run" */
+        struct record request;
+        struct record reply;
+        const char *doc;
+};
+extern const struct method_info methods[_METHOD_MAX];
+
+/* _METHOD_MAX when unknown. */
+enum method method_from_name(struct bytes name);
+
+/*
+ * Notifications to clients: [2, name, [params...]], positional.
+ *   "events" [stream u32, source u32, flags u32, first_seq u64, lost u64, rows bin]
+ *       `lost` rows of this source were overwritten before this client read them; rows = concatenated arrays.
+ *       flags: enum event_frame_flags SNAPSHOT and END.
+ *   "losses" [stream u32, source u32, ledger map]     at most once a second, when a counter has moved
+ *   "done"   [stream u32, cause str, message str, detail str, ledgers array of map]  the last of an attachment
+ * A ledger: {"rows": u64, "delivered": u64, "lost": u64, "dropped": {reason: u64}}; lost = this client's.
+ * cause: "stopped" | "timeout" | "finished" | "failed"; message and detail explain a failure.
+ */
+enum notification { NOTIFY_EVENTS, NOTIFY_LOSSES, NOTIFY_DONE, _NOTIFY_MAX };
+extern const char *const notification_names[_NOTIFY_MAX];
