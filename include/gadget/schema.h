@@ -18,6 +18,10 @@
  *             "enum": u?, "default": str, "description": str, "mandatory": bool }
  *
  * Absent keys mean 0, "" or {}. Readers ignore keys they do not know.
+ *
+ * A field with a target is shown under two names: the value itself under its own name, which is never among the default
+ * columns, and the rendered text under the target. Its FIELD_HIDDEN and its annotations (columns.*, description) then speak of
+ * the target. PARAM may have "values": [ str, ... ], the only values accepted (possible values, or names of an enum).
  */
 #pragma once
 
