@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An explanation that travels beside a negative errno. It lives on the caller's stack and allocates nothing.
- * The number decides what happens; the message is for a person and is never parsed. `err` may be NULL everywhere.
+ * An explanation that travels beside a negative errno. It lives on the caller's stack and allocates
+ * nothing. The number decides what happens; the message is for a person and is never parsed. `err`
+ * may be NULL everywhere.
  */
 #pragma once
 
@@ -26,11 +27,13 @@ struct error {
         char msg[480];
 };
 
-/* Stores code, -r and the message; returns r, so that `return error_set(...)` reads well. r is negative. */
+/* Stores code, -r and the message; returns r, so that `return error_set(...)` reads well. r is
+ * negative. */
 int error_set(struct error *err, enum error_code code, int r, const char *fmt, ...)
         PRINTF_LIKE(4, 5);
 
-/* Puts "text: " before the message that is there (or the errno's text when there is none); returns r. */
+/* Puts "text: " before the message that is there (or the errno's text when there is none); returns
+ * r. */
 int error_prefix(struct error *err, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "; text" behind the message; for hints about what the user can do. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files relative to directory fds. Names that come from images or clients go through open_beneath() only. */
+/* Files relative to directory fds. Names that come from images or clients go through open_beneath()
+ * only. */
 #pragma once
 
 #include <sys/types.h>
@@ -7,7 +8,8 @@
 #include "base/buf.h"
 #include "base/util.h"
 
-/* openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), O_CLOEXEC added. fd or -errno. */
+/* openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), O_CLOEXEC added. fd or
+ * -errno. */
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
 
 /* Reads the whole file (from offset 0, by pread) into b; -EFBIG past b->max. */

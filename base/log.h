@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logging for programs. Libraries log at debug level only. One line per record, no trailing newline.
- * A program writes to stderr ("<6>gadgetd: ...", the prefix only under systemd); a child of ours writes each record
- * as one datagram {uint8_t level; char text[]} to CHILD_FD_LOG, and its parent says it on (log_relay).
- * Parameters and credentials are never logged.
+ * Logging for programs. Libraries log at debug level only. One line per record, no trailing
+ * newline. A program writes to stderr ("<6>gadgetd: ...", the prefix only under systemd); a child
+ * of ours writes each record as one datagram {uint8_t level; char text[]} to CHILD_FD_LOG, and its
+ * parent says it on (log_relay). Parameters and credentials are never logged.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ void log_init(const char *name, int fd);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Sets the context that is put before each record until it is changed ("" = none), such as "instance 3f2a". */
+/* Sets the context that is put before each record until it is changed ("" = none), such as
+ * "instance 3f2a". */
 void log_context(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);

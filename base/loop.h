@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One epoll, one thread, one loop per process. Sources are embedded in their owners: adding allocates nothing.
- * Level-triggered. remove/clear are idempotent and legal inside any callback, also for a source that is ready in
- * this same round. The fd of a loop_io is borrowed and must be removed before it is closed. A callback never frees its
- * own owner: loop_defer() does at the end of the round. A callback's negative result means that this process cannot go
- * on and ends loop_run() with that number; everything else is handled inside.
- * A source does a bounded amount of work per call and returns; the loop calls it again.
+ * One epoll, one thread, one loop per process. Sources are embedded in their owners: adding
+ * allocates nothing. Level-triggered. remove/clear are idempotent and legal inside any callback,
+ * also for a source that is ready in this same round. The fd of a loop_io is borrowed and must be
+ * removed before it is closed. A callback never frees its own owner: loop_defer() does at the end
+ * of the round. A callback's negative result means that this process cannot go on and ends
+ * loop_run() with that number; everything else is handled inside. A source does a bounded amount of
+ * work per call and returns; the loop calls it again.
  */
 #pragma once
 
@@ -57,7 +58,8 @@ DEFINE_CLEANUP(struct loop, loop_free)
 /* Runs until loop_exit(); returns its code, or the negative result of a callback. */
 int loop_run(struct loop *loop);
 
-/* One round: waits up to timeout_ns (UINT64_MAX = for ever) and dispatches. Returns 0 or a negative result. */
+/* One round: waits up to timeout_ns (UINT64_MAX = for ever) and dispatches. Returns 0 or a negative
+ * result. */
 int loop_run_once(struct loop *loop, uint64_t timeout_ns);
 void loop_exit(struct loop *loop, int code);
 

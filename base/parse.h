@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text to numbers, strictly: the whole string, in range, no sign or space that is not asked for. -EINVAL or -ERANGE. */
+/* Text to numbers, strictly: the whole string, in range, no sign or space that is not asked for.
+ * -EINVAL or -ERANGE. */
 #pragma once
 
 #include "base/util.h"
@@ -12,7 +13,8 @@ int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret);
 /* "true", "false", "yes", "no", "1", "0". */
 int parse_bool(const char *text, bool *ret);
 
-/* "10s", "500ms", "1m30s", "2h", "1us", "1ns"; a bare number (fractions allowed) is seconds. Nanoseconds. */
+/* "10s", "500ms", "1m30s", "2h", "1us", "1ns"; a bare number (fractions allowed) is seconds.
+ * Nanoseconds. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 
 /* "64K", "4M", "1G" (powers of 1024), bare = bytes. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small words that every file uses: cleanup attributes, ownership transfer, sizes, strings. No state. */
+/* Small words that every file uses: cleanup attributes, ownership transfer, sizes, strings. No
+ * state. */
 #pragma once
 
 #include <errno.h>
@@ -11,21 +12,21 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(_a) (sizeof(_a) / sizeof((_a)[0]))
-#define MIN(_a, _b)                                                                                \
+/* Each use has names of its own (_n), so that uses nest. */
+#define PICK_(_a, _op, _b, _n)                                                                     \
         ({                                                                                         \
-                __typeof__(_a) _min_a = (_a);                                                      \
-                __typeof__(_b) _min_b = (_b);                                                      \
-                _min_a < _min_b ? _min_a : _min_b;                                                 \
+                __typeof__(_a) PASTE_(_pick_a, _n) = (_a);                                         \
+                __typeof__(_b) PASTE_(_pick_b, _n) = (_b);                                         \
+                PASTE_(_pick_a, _n)                                                                \
+                        _op PASTE_(_pick_b, _n) ? PASTE_(_pick_a, _n) : PASTE_(_pick_b, _n);       \
         })
-#define MAX(_a, _b)                                                                                \
-        ({                                                                                         \
-                __typeof__(_a) _max_a = (_a);                                                      \
-                __typeof__(_b) _max_b = (_b);                                                      \
-                _max_a > _max_b ? _max_a : _max_b;                                                 \
-        })
+#define PASTE_(_a, _b) PASTE__(_a, _b)
+#define PASTE__(_a, _b) _a##_b
+#define MIN(_a, _b) PICK_(_a, <, _b, __COUNTER__)
+#define MAX(_a, _b) PICK_(_a, >, _b, __COUNTER__)
 #define container_of(_ptr, _type, _member)                                                         \
-        ((_type *)(void *)((char *)(_ptr) - offsetof(_type, _member)))
-#define ALIGN_UP(_n, _to) (((_n) + (_to) - 1) / (_to) * (_to))
+        ((_type *)(void *)((char *)(_ptr)-offsetof(_type, _member)))
+#define ALIGN_UP(_n, _to) (((_n) + (_to)-1) / (_to) * (_to))
 #define PRINTF_LIKE(_fmt, _args) __attribute__((format(printf, _fmt, _args)))
 
 #define NSEC_PER_USEC UINT64_C(1000)
