@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/leaks.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <linux/bpf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "tests/lib/wait.h"
+
+enum kind { KIND_PROGRAM, KIND_MAP, KIND_LINK, _KIND_MAX };
+
+static const struct {
+        const char *name;
+        enum bpf_cmd next;
+        enum bpf_cmd get_fd;
+        const char *fdinfo; /* key in /proc/PID/fdinfo */
+} kinds[_KIND_MAX] = {
+        { "program", BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, "prog_id:" },
+        { "map", BPF_MAP_GET_NEXT_ID, BPF_MAP_GET_FD_BY_ID, "map_id:" },
+        { "link", BPF_LINK_GET_NEXT_ID, BPF_LINK_GET_FD_BY_ID, "link_id:" },
+};
+
+struct ids {
+        uint32_t *at;
+        size_t n;
+};
+
+/* Sorted cgroup paths or mount lines. */
+struct texts {
+        char **at;
+        size_t n;
+};
+
+struct leaks {
+        struct ids ids[_KIND_MAX];
+        struct texts cgroups;
+        struct texts mounts;
+};
+
+struct report {
+        char *text;
+        size_t size;
+        size_t len;
+        unsigned int n;
+};
+
+static void report_add(struct report *report, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void report_add(struct report *report, const char *fmt, ...) {
+        va_list args;
+        int n;
+
+        report->n++;
+        va_start(args, fmt);
+        n = vsnprintf(report->text + report->len, report->size - report->len, fmt, args);
+        va_end(args);
+        report->len = MIN(report->len + (size_t)MAX(n, 0), report->size - 1);
+}
+
+static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr) {
+        int r = (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+
+        return r < 0 ? -errno : r;
+}
+
+static void ids_add(struct ids *ids, uint32_t id) {
+        uint32_t *grown = reallocarray(ids->at, ids->n + 1, sizeof(*ids->at));
+
+        if (!grown)
+                abort();
+        ids->at = grown;
+        ids->at[ids->n++] = id;
+}
+
+static bool ids_has(const struct ids *ids, uint32_t id) {
+        for (size_t i = 0; i < ids->n; i++)
+                if (ids->at[i] == id)
+                        return true;
+        return false;
+}
+
+static void ids_done(struct ids *ids) {
+        free(ids->at);
+        *ids = (struct ids){ 0 };
+}
+
+static struct ids ids_of_kernel(enum kind kind) {
+        struct ids ids = { 0 };
+        union bpf_attr attr;
+
+        memset(&attr, 0, sizeof(attr));
+        while (sys_bpf(kinds[kind].next, &attr) == 0) {
+                ids_add(&ids, attr.next_id);
+                attr.start_id = attr.next_id;
+        }
+        return ids;
+}
+
+/* Info of an object by id; -ENOENT when it has just gone. */
+static int object_info(enum kind kind, uint32_t id, void *info, uint32_t size) {
+        cleanup_close int fd = -1;
+        union bpf_attr attr;
+
+        memset(&attr, 0, sizeof(attr));
+        attr.prog_id = id;
+        fd = sys_bpf(kinds[kind].get_fd, &attr);
+        if (fd < 0)
+                return fd;
+        memset(&attr, 0, sizeof(attr));
+        attr.info.bpf_fd = (uint32_t)fd;
+        attr.info.info_len = size;
+        attr.info.info = (uintptr_t)info;
+        return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+}
+
+static void texts_add(struct texts *texts, const char *text) {
+        char **grown = reallocarray(texts->at, texts->n + 1, sizeof(*texts->at));
+
+        if (!grown || !(grown[texts->n] = strdup(text)))
+                abort();
+        texts->at = grown;
+        texts->n++;
+}
+
+static bool texts_has(const struct texts *texts, const char *text) {
+        for (size_t i = 0; i < texts->n; i++)
+                if (str_eq(texts->at[i], text))
+                        return true;
+        return false;
+}
+
+static void texts_done(struct texts *texts) {
+        for (size_t i = 0; i < texts->n; i++)
+                free(texts->at[i]);
+        free(texts->at);
+        *texts = (struct texts){ 0 };
+}
+
+static struct texts *walking;
+
+static int on_file(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        if (type == FTW_D || type == FTW_DP)
+                texts_add(walking, path);
+        return 0;
+}
+
+static struct texts cgroups_of_kernel(void) {
+        struct texts texts = { 0 };
+
+        walking = &texts;
+        nftw("/sys/fs/cgroup", on_file, 16, FTW_PHYS | FTW_DEPTH);
+        walking = NULL;
+        return texts;
+}
+
+static struct texts mounts_of_kernel(void) {
+        struct texts texts = { 0 };
+        cleanup_free char *line = NULL;
+        size_t cap = 0;
+        FILE *f = fopen("/proc/self/mountinfo", "re");
+
+        while (f && getline(&line, &cap, f) > 0)
+                texts_add(&texts, line);
+        if (f)
+                fclose(f);
+        return texts;
+}
+
+/* --- what foreign processes hold --- */
+
+static void add_task_query(struct ids *held, pid_t pid, uint32_t fd) {
+        union bpf_attr attr;
+
+        memset(&attr, 0, sizeof(attr));
+        attr.task_fd_query.pid = (uint32_t)pid;
+        attr.task_fd_query.fd = fd;
+        if (sys_bpf(BPF_TASK_FD_QUERY, &attr) == 0)
+                ids_add(&held[KIND_PROGRAM], attr.task_fd_query.prog_id);
+}
+
+static void add_fdinfo(struct ids *held, pid_t pid, const char *fd) {
+        cleanup_free char *line = NULL;
+        char path[320];
+        size_t cap = 0;
+        uint32_t id;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", pid, fd);
+        f = fopen(path, "re");
+        if (!f)
+                return;
+        while (getline(&line, &cap, f) > 0)
+                for (int k = 0; k < _KIND_MAX; k++) {
+                        const char *rest = str_after(line, kinds[k].fdinfo);
+
+                        if (rest && sscanf(rest, "%u", &id) == 1)
+                                ids_add(&held[k], id);
+                }
+        fclose(f);
+}
+
+static void add_process(struct ids *held, pid_t pid) {
+        char path[320], target[64];
+        struct dirent *entry;
+        ssize_t n;
+        DIR *dir;
+
+        snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+        dir = opendir(path);
+        if (!dir)
+                return;
+        while ((entry = readdir(dir))) {
+                n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+                if (n <= 0)
+                        continue;
+                target[n] = '\0';
+                if (str_after(target, "anon_inode:[perf_event]"))
+                        add_task_query(held, pid, (uint32_t)atoi(entry->d_name));
+                else if (str_after(target, "anon_inode:bpf"))
+                        add_fdinfo(held, pid, entry->d_name);
+        }
+        closedir(dir);
+}
+
+/* A link holds its program, a program its maps. */
+static void add_closure(struct ids *held) {
+        for (size_t i = 0; i < held[KIND_LINK].n; i++) {
+                struct bpf_link_info info = { 0 };
+
+                if (object_info(KIND_LINK, held[KIND_LINK].at[i], &info, sizeof(info)) == 0)
+                        ids_add(&held[KIND_PROGRAM], info.prog_id);
+        }
+        for (size_t i = 0; i < held[KIND_PROGRAM].n; i++) {
+                uint32_t maps[256];
+                struct bpf_prog_info info = { .nr_map_ids = ARRAY_SIZE(maps),
+                                              .map_ids = (uintptr_t)maps };
+
+                if (object_info(KIND_PROGRAM, held[KIND_PROGRAM].at[i], &info, sizeof(info)) == 0)
+                        for (uint32_t m = 0; m < MIN(info.nr_map_ids, ARRAY_SIZE(maps)); m++)
+                                ids_add(&held[KIND_MAP], maps[m]);
+        }
+}
+
+static void held_by_others(struct ids held[_KIND_MAX]) {
+        struct dirent *entry;
+        DIR *dir = opendir("/proc");
+
+        while (dir && (entry = readdir(dir))) {
+                pid_t pid = atoi(entry->d_name);
+
+                if (pid > 0 && pid != getpid())
+                        add_process(held, pid);
+        }
+        if (dir)
+                closedir(dir);
+        add_closure(held);
+}
+
+/* --- comparison --- */
+
+static void report_processes(struct report *report) {
+        char path[64];
+        FILE *f;
+        int pid;
+
+        while (waitpid(-1, NULL, WNOHANG) > 0) {
+        }
+        snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+        f = fopen(path, "re");
+        while (f && fscanf(f, "%d", &pid) == 1)
+                report_add(report, "process %d is still there\n", pid);
+        if (f)
+                fclose(f);
+}
+
+/* True when no process is in the cgroup: a populated one belongs to somebody alive. */
+static bool cgroup_is_empty(const char *path) {
+        char file[4096];
+        bool empty;
+        FILE *f;
+
+        snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+        f = fopen(file, "re");
+        if (!f)
+                return false;
+        empty = fgetc(f) == EOF;
+        fclose(f);
+        return empty;
+}
+
+static void report_texts(struct leaks *leaks, struct report *report) {
+        struct texts now = cgroups_of_kernel();
+
+        for (size_t i = 0; i < now.n; i++)
+                if (!texts_has(&leaks->cgroups, now.at[i]) && cgroup_is_empty(now.at[i]))
+                        report_add(report, "cgroup %s\n", now.at[i]);
+        texts_done(&now);
+        now = mounts_of_kernel();
+        for (size_t i = 0; i < now.n; i++)
+                if (!texts_has(&leaks->mounts, now.at[i]))
+                        report_add(report, "mount %s", now.at[i]);
+        texts_done(&now);
+}
+
+static void report_object(struct report *report, enum kind kind, uint32_t id) {
+        struct bpf_prog_info prog = { 0 };
+        struct bpf_map_info map = { 0 };
+        const char *name = "";
+
+        if (kind == KIND_PROGRAM && object_info(kind, id, &prog, sizeof(prog)) == 0)
+                name = prog.name;
+        if (kind == KIND_MAP && object_info(kind, id, &map, sizeof(map)) == 0)
+                name = map.name;
+        report_add(report, "BPF %s %u %s\n", kinds[kind].name, id, name);
+}
+
+static void report_bpf(struct leaks *leaks, struct report *report) {
+        struct ids held[_KIND_MAX] = { 0 }, left[_KIND_MAX] = { 0 };
+        size_t n_left = 0;
+
+        for (int k = 0; k < _KIND_MAX; k++) {
+                struct ids now = ids_of_kernel((enum kind)k);
+
+                for (size_t i = 0; i < now.n; i++)
+                        if (!ids_has(&leaks->ids[k], now.at[i]))
+                                ids_add(&left[k], now.at[i]);
+                n_left += left[k].n;
+                ids_done(&now);
+        }
+        if (n_left > 0)
+                held_by_others(held);
+        for (int k = 0; k < _KIND_MAX; k++) {
+                for (size_t i = 0; i < left[k].n; i++)
+                        if (!ids_has(&held[k], left[k].at[i]))
+                                report_object(report, (enum kind)k, left[k].at[i]);
+                ids_done(&left[k]);
+                ids_done(&held[k]);
+        }
+}
+
+static bool is_clean(struct leaks *leaks, struct report *report) {
+        report->n = 0;
+        report->len = 0;
+        report->text[0] = '\0';
+        report_processes(report);
+        report_texts(leaks, report);
+        report_bpf(leaks, report);
+        return report->n == 0;
+}
+
+struct leaks *leaks_new(void) {
+        struct leaks *leaks = calloc(1, sizeof(*leaks));
+
+        if (!leaks || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return leaks_free(leaks);
+        for (int k = 0; k < _KIND_MAX; k++)
+                leaks->ids[k] = ids_of_kernel((enum kind)k);
+        leaks->cgroups = cgroups_of_kernel();
+        leaks->mounts = mounts_of_kernel();
+        return leaks;
+}
+
+struct leaks *leaks_free(struct leaks *leaks) {
+        if (!leaks)
+                return NULL;
+        for (int k = 0; k < _KIND_MAX; k++)
+                ids_done(&leaks->ids[k]);
+        texts_done(&leaks->cgroups);
+        texts_done(&leaks->mounts);
+        free(leaks);
+        return NULL;
+}
+
+int leaks_check(struct leaks *leaks, uint64_t timeout_ns, char *text, size_t n) {
+        struct report report = { .text = text, .size = n };
+
+        return WAIT_UNTIL(is_clean(leaks, &report), timeout_ns) ? 0 : -EBUSY;
+}
