@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTP exchange with the registry, seen through to a final answer: authentication once,
+ * redirects by hand (never with credentials for another origin), retries with jitter on 429, 5xx
+ * and broken connections honouring Retry-After, resumption of a cut download by Range. Bodies go
+ * into an fd with a cap, or into a small buffer.
+ */
+#pragma once
+
+#include "fetcher/session.h"
+
+#define REQUEST_ATTEMPTS_MAX 5
+#define REQUEST_REDIRECTS_MAX 5
+#define REQUEST_SMALL_BODY_MAX (64u << 10)
+#define REQUEST_HEADERS_MAX (64u << 10)
+
+enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_POST, REQUEST_PATCH, REQUEST_PUT };
+
+struct request;
+typedef void (*request_done_func)(struct request *request, int r, const struct error *err);
+
+struct request {
+        /* set by the owner before request_start() */
+        struct session *session;
+        enum request_method method;
+        char *url;                /* owned by the request */
+        const char *accept;       /* NULL = none */
+        const char *content_type; /* of the body that is sent */
+        int sink_fd;              /* -1: the body goes to `body` */
+        uint64_t sink_offset;     /* bytes already there: resumed with Range */
+        uint64_t sink_max;        /* more than this is an error */
+        int source_fd;            /* body to send, -1 = none; */
+        uint64_t source_offset;
+        uint64_t source_length;
+        void (*on_progress)(struct request *request);
+        request_done_func on_done; /* once; may start the request again or free its owner */
+        void *owner;
+
+        /* result */
+        long status;
+        uint64_t received; /* bytes now in the sink */
+        struct buf body;
+        char response_type[128];
+        char digest[160];    /* Docker-Content-Digest */
+        char location[2048]; /* absolute */
+        char range[64];
+
+        /* private */
+        CURL *easy;
+        struct curl_slist *headers;
+        struct loop_timer retry;
+        struct request *token_request;
+        struct origin target;
+        uint64_t retry_after_ns;
+        uint64_t sent;
+        size_t header_bytes;
+        unsigned int n_attempts;
+        unsigned int n_redirects;
+        bool has_authenticated;
+        bool is_over_cap;
+        int io_error;
+};
+
+void request_init(struct request *request, struct session *session);
+int request_start(struct request *request, struct error *err);
+void request_done(struct request *request); /* idempotent; stops it if it runs */
+
+/* To be called by the session's curl loop for each finished handle. */
+void request_on_finished(CURL *easy, CURLcode result);
