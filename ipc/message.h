@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The messages between gadgetd and its children (SOCK_SEQPACKET, ipc/channel.h). One struct, one field table, one row in
- * message_types[] each. gadgetd <-> gadget-broker here; broker <-> worker speaks include/gadget/broker.h instead.
+ * The messages between gadgetd and its children (SOCK_SEQPACKET, ipc/channel.h). One struct, one
+ * field table, one row in message_types[] each. gadgetd <-> gadget-broker here; broker <-> worker
+ * speaks include/gadget/broker.h instead.
  */
 #pragma once
 
@@ -10,7 +11,8 @@
 enum message_type {
         MSG_NONE,
         /* gadgetd to broker */
-        MSG_START, /* fds: object, definition, event ring, bell, worker executable, instance dir, cgroup dirs... */
+        MSG_START, /* fds: object, definition, event ring, bell, worker executable, instance dir,
+                      cgroup dirs... */
         MSG_STOP,  /* detach, drain, report, exit */
         /* broker to gadgetd */
         MSG_STARTED, /* the worker process exists */
@@ -28,7 +30,8 @@ enum start_fd {
         START_FD_BELL,       /* eventfd the worker adds 1 to after writing frames */
         START_FD_WORKER,     /* the worker's executable, O_PATH or O_RDONLY */
         START_FD_DIR,        /* RUN/instances/ID, for broker.sock */
-        START_FD_CGROUP,     /* then one directory fd a hierarchy: the instance's cgroup, with broker/ and worker/ */
+        START_FD_CGROUP, /* then one directory fd a hierarchy: the instance's cgroup, with broker/
+                            and worker/ */
         START_FDS_MIN = START_FD_CGROUP,
         START_FDS_MAX = START_FD_CGROUP + 2,
 };
@@ -58,7 +61,7 @@ struct msg_ready {
 };
 
 struct msg_fault {
-        const char *code;   /* error_code_name() */
+        const char *code; /* error_code_name() */
         const char *message;
         const char *detail; /* several lines, such as the end of a verifier log */
 };

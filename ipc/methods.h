@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client protocol's methods and notifications (DESIGN section 3): one row each, with the field tables of the request and
- * the reply. api.describe, docs/PROTOCOL.md, supervisor routes and libgadget come from methods[] and notifications[].
+ * The client protocol's methods and notifications (DESIGN section 3): one row each, with the field
+ * tables of the request and the reply. api.describe, docs/PROTOCOL.md, supervisor routes and
+ * libgadget come from methods[] and notifications[].
  */
 #pragma once
 
@@ -31,9 +32,9 @@ struct req_hello {
 };
 struct rep_hello {
         uint32_t protocol;
-        const char *server;  /* "gadgetd" */
+        const char *server; /* "gadgetd" */
         const char *version;
-        bool is_private;     /* ends when this client goes */
+        bool is_private; /* ends when this client goes */
 };
 
 struct rep_describe {
@@ -46,11 +47,11 @@ struct req_instance_run {
         struct bytes definition; /* its gadget.yaml, if any */
         struct bytes params;     /* any: map str -> str */
         const char *name;
-        bool detach;             /* lives on when this connection ends */
-        uint64_t timeout_ns;     /* 0 = none */
+        bool detach;         /* lives on when this connection ends */
+        uint64_t timeout_ns; /* 0 = none */
         bool allow_unsafe;
-        bool host;               /* include host processes */
-        uint64_t ring_size;      /* bytes, power of two; 0 = default */
+        bool host;          /* include host processes */
+        uint64_t ring_size; /* bytes, power of two; 0 = default */
 };
 /* Sent once the gadget runs (or has failed: then an error). */
 struct rep_instance_run {
@@ -63,14 +64,15 @@ struct req_instance_ref {
 };
 struct req_instance_attach {
         const char *instance;
-        uint64_t tail;   /* rows to replay from the ring first; UINT64_MAX = all it holds */
+        uint64_t tail; /* rows to replay from the ring first; UINT64_MAX = all it holds */
 };
 struct rep_instance_attach {
-        uint32_t stream;      /* handle of this attachment, unique on this connection; in every notification */
+        uint32_t stream; /* handle of this attachment, unique on this connection; in every
+                            notification */
         const char *id;
         const char *name;
         const char *image;
-        struct bytes schema;  /* bin: include/gadget/schema.h */
+        struct bytes schema; /* bin: include/gadget/schema.h */
 };
 struct req_instance_detach {
         uint32_t stream;
@@ -81,7 +83,7 @@ struct rep_list {
 };
 struct req_instance_show {
         const char *instance;
-        bool privs;       /* add what the kernel says of worker and broker */
+        bool privs; /* add what the kernel says of worker and broker */
 };
 struct rep_object {
         struct bytes object; /* any: map */
@@ -132,12 +134,12 @@ enum method method_from_name(struct bytes name);
 /*
  * Notifications to clients: [2, name, [params...]], positional.
  *   "events" [stream u32, source u32, flags u32, first_seq u64, lost u64, rows bin]
- *       `lost` rows of this source were overwritten before this client read them; rows = concatenated arrays.
- *       flags: enum event_frame_flags SNAPSHOT and END.
- *   "losses" [stream u32, source u32, ledger map]     at most once a second, when a counter has moved
- *   "done"   [stream u32, cause str, message str, detail str, ledgers array of map]  the last of an attachment
- * A ledger: {"rows": u64, "delivered": u64, "lost": u64, "dropped": {reason: u64}}; lost = this client's.
- * cause: "stopped" | "timeout" | "finished" | "failed"; message and detail explain a failure.
+ *       `lost` rows of this source were overwritten before this client read them; rows =
+ * concatenated arrays. flags: enum event_frame_flags SNAPSHOT and END. "losses" [stream u32, source
+ * u32, ledger map]     at most once a second, when a counter has moved "done"   [stream u32, cause
+ * str, message str, detail str, ledgers array of map]  the last of an attachment A ledger: {"rows":
+ * u64, "delivered": u64, "lost": u64, "dropped": {reason: u64}}; lost = this client's. cause:
+ * "stopped" | "timeout" | "finished" | "failed"; message and detail explain a failure.
  */
 enum notification { NOTIFY_EVENTS, NOTIFY_LOSSES, NOTIFY_DONE, _NOTIFY_MAX };
 extern const char *const notification_names[_NOTIFY_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * msgpack by hand for the event path: a writer that stores through a pointer into memory the caller has bounded, and a
- * cursor reader that never passes its end. Control messages use msgpack-c through ipc/field.h instead.
- * Format: github.com/msgpack/msgpack/blob/master/spec.md.
+ * msgpack by hand for the event path: a writer that stores through a pointer into memory the caller
+ * has bounded, and a cursor reader that never passes its end. Control messages use msgpack-c
+ * through ipc/field.h instead. Format: github.com/msgpack/msgpack/blob/master/spec.md.
  */
 #pragma once
 
@@ -170,7 +170,8 @@ static inline struct mp_reader mp_reader_of(struct bytes b) {
         return (struct mp_reader){ b.data, b.data + b.len };
 }
 
-/* Reads one token; 0, or -EBADMSG at the end or on a reserved byte. Defined in mp.c; the hot paths inline their own. */
+/* Reads one token; 0, or -EBADMSG at the end or on a reserved byte. Defined in mp.c; the hot paths
+ * inline their own. */
 int mp_read(struct mp_reader *r, struct mp_value *ret);
 
 /* Skips one whole object of any depth without recursion. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both ends of the event ring (include/gadget/event-ring.h): the worker's writer and gadgetd's distrusting reader. */
+/* Both ends of the event ring (include/gadget/event-ring.h): the worker's writer and gadgetd's
+ * distrusting reader. */
 #pragma once
 
 #include "base/util.h"
@@ -13,7 +14,8 @@ struct ring_writer {
         uint64_t mask;
         uint64_t head;
         uint64_t tail;
-        uint32_t frame_max; /* largest payload of one frame: size/8, at most 64 KiB less the header */
+        uint32_t frame_max; /* largest payload of one frame: size/8, at most 64 KiB less the header
+                             */
         struct event_frame *frame; /* open frame or NULL */
 };
 
@@ -21,10 +23,12 @@ struct ring_writer {
 int ring_writer_init(struct ring_writer *w, int fd);
 void ring_writer_done(struct ring_writer *w);
 
-/* Opens a frame with room for frame_max payload bytes and returns where the payload begins; the oldest frames go. */
+/* Opens a frame with room for frame_max payload bytes and returns where the payload begins; the
+ * oldest frames go. */
 uint8_t *ring_writer_begin(struct ring_writer *w, uint16_t stream, uint16_t flags);
 
-/* Publishes the open frame: n_rows rows of `length` bytes; 0 rows without flags = nothing is published. */
+/* Publishes the open frame: n_rows rows of `length` bytes; 0 rows without flags = nothing is
+ * published. */
 void ring_writer_commit(struct ring_writer *w, uint32_t length, uint32_t n_rows, uint64_t time_ns);
 
 static inline void ring_writer_drop(struct ring_writer *w, uint16_t stream, enum drop_reason reason,
@@ -53,7 +57,8 @@ void ring_reader_done(struct ring_reader *r);
 /* At the newest end (live), or at the oldest frame still held. */
 void ring_cursor_newest(const struct ring_reader *r, struct ring_cursor *cursor);
 void ring_cursor_oldest(const struct ring_reader *r, struct ring_cursor *cursor);
-/* So far back that `rows` rows of all streams together lie before the end, as far as the ring holds them. */
+/* So far back that `rows` rows of all streams together lie before the end, as far as the ring holds
+ * them. */
 int ring_cursor_tail(const struct ring_reader *r, struct ring_cursor *cursor, uint64_t rows);
 
 struct ring_frame {
@@ -61,9 +66,9 @@ struct ring_frame {
         uint64_t lost;             /* rows of this stream missing since the cursor's last frame */
 };
 
-/* Copies the frame's payload at the cursor into out (header.length bytes, needs EVENT_FRAME room of `room`) and moves on.
- * 1 = a frame, 0 = nothing new, -ENOBUFS = needs more room than `room` (ret->header.length says how much),
- * -EPROTO = the writer wrote nonsense: end it. */
+/* Copies the frame's payload at the cursor into out (header.length bytes, needs EVENT_FRAME room of
+ * `room`) and moves on. 1 = a frame, 0 = nothing new, -ENOBUFS = needs more room than `room`
+ * (ret->header.length says how much), -EPROTO = the writer wrote nonsense: end it. */
 int ring_read(const struct ring_reader *r, struct ring_cursor *cursor, uint8_t *out, size_t room,
               struct ring_frame *ret);
 
@@ -71,7 +76,8 @@ int ring_read(const struct ring_reader *r, struct ring_cursor *cursor, uint8_t *
 bool ring_has_more(const struct ring_reader *r, const struct ring_cursor *cursor);
 
 /* A copy of one stream's counters. */
-void ring_stream_counters(const struct ring_reader *r, unsigned int stream, struct event_ring_stream *ret);
+void ring_stream_counters(const struct ring_reader *r, unsigned int stream,
+                          struct event_ring_stream *ret);
 
 /* "kernel-full", "malformed", ... ; NULL past the last. */
 const char *drop_reason_name(enum drop_reason reason);

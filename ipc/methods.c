@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ipc/methods.h"
+
+#include "gadget/api.h"
+#include "ipc/mp.h"
+
+#define REQUIRED FIELD_REQUIRED
+#define ID_LEN 64
+#define DIGEST_LEN_MAX 128 /* "sha256:" and 64 digits, with room for longer kinds */
+#define TEXT_MAX 256
+#define REPLY_MAX (LIMIT_CLIENT_FRAME_MAX / 2)
+
+/* clang-format off */
+static const struct field hello_request[] = {
+        F_U32(struct req_hello, protocol, REQUIRED, UINT32_MAX, "Newest protocol version that the client speaks."),
+        F_STR(struct req_hello, client, 0, TEXT_MAX, "Name and version of the client, for the log."),
+};
+static const struct field hello_reply[] = {
+        F_U32(struct rep_hello, protocol, REQUIRED, UINT32_MAX, "Protocol version of this connection, the newest that both speak."),
+        F_STR(struct rep_hello, server, REQUIRED, TEXT_MAX, "Name of the server, \"gadgetd\"."),
+        F_STR(struct rep_hello, version, REQUIRED, TEXT_MAX, "Version of the server."),
+        F_BOOL(struct rep_hello, is_private, 0, "The server ends when this connection does; default false."),
+};
+
+static const struct field describe_reply[] = {
+        F_ANY(struct rep_describe, methods, REQUIRED, REPLY_MAX,
+              "Array of maps {name, doc, request, reply}; the last two are arrays of fields {name, type, required, max, doc}."),
+};
+
+static const struct field instance_run_request[] = {
+        F_STR(struct req_instance_run, image, 0, LIMIT_IMAGE_REF_MAX,
+              "Reference of the image to run; either this or `object` is given."),
+        F_BIN(struct req_instance_run, object, 0, LIMIT_OBJECT_SIZE_MAX, "The eBPF object itself, to run without an image."),
+        F_BIN(struct req_instance_run, definition, 0, LIMIT_DEFINITION_SIZE_MAX, "The gadget.yaml that belongs to `object`; default none."),
+        F_ANY(struct req_instance_run, params, 0, LIMIT_PARAMS_MAX * (LIMIT_PARAM_KEY_MAX + LIMIT_PARAM_VALUE_MAX + 8),
+              "Parameters, a map of key to value, both str; default empty."),
+        F_STR(struct req_instance_run, name, 0, LIMIT_NAME_MAX_LEN, "Name of the instance; default one is made up."),
+        F_BOOL(struct req_instance_run, detach, 0, "The instance lives on when this connection ends; default false."),
+        F_U64(struct req_instance_run, timeout_ns, 0, INT64_MAX, "Nanoseconds after which the instance is stopped; default 0 = never."),
+        F_BOOL(struct req_instance_run, allow_unsafe, 0, "Permit helpers that change the system; root only; default false."),
+        F_BOOL(struct req_instance_run, host, 0, "Show events of processes outside containers as well; default false."),
+        F_U64(struct req_instance_run, ring_size, 0, LIMIT_EVENT_RING_MAX,
+              "Bytes of the event ring, a power of two; default 0 = the daemon's choice."),
+};
+static const struct field instance_run_reply[] = {
+        F_STR(struct rep_instance_run, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
+        F_STR(struct rep_instance_run, name, REQUIRED, LIMIT_NAME_MAX_LEN, "Name of the instance."),
+};
+
+static const struct field instance_ref_request[] = {
+        F_STR(struct req_instance_ref, instance, REQUIRED, LIMIT_NAME_MAX_LEN, "Name, id or unique start of the id of an instance."),
+};
+
+static const struct field instance_attach_request[] = {
+        F_STR(struct req_instance_attach, instance, REQUIRED, LIMIT_NAME_MAX_LEN, "Name, id or unique start of the id of an instance."),
+        F_U64(struct req_instance_attach, tail, 0, UINT64_MAX,
+              "Rows of the past to send first, at least this many as far as the ring holds them; default 0; the largest number = all."),
+};
+static const struct field instance_attach_reply[] = {
+        F_U32(struct rep_instance_attach, stream, REQUIRED, UINT32_MAX,
+              "Handle of this attachment, unique on this connection, named by each of its notifications."),
+        F_STR(struct rep_instance_attach, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
+        F_STR(struct rep_instance_attach, name, REQUIRED, LIMIT_NAME_MAX_LEN, "Name of the instance."),
+        F_STR(struct rep_instance_attach, image, 0, LIMIT_IMAGE_REF_MAX, "Reference of its image; absent when it runs without one."),
+        F_BIN(struct rep_instance_attach, schema, REQUIRED, LIMIT_SCHEMA_SIZE_MAX,
+              "Encoded schema of the rows: data sources, fields, enumerations."),
+};
+
+static const struct field instance_detach_request[] = {
+        F_U32(struct req_instance_detach, stream, REQUIRED, UINT32_MAX, "Handle of the attachment to end."),
+};
+
+static const struct field list_reply[] = {
+        F_ANY(struct rep_list, items, REQUIRED, REPLY_MAX, "Array with one map an item."),
+};
+
+static const struct field instance_show_request[] = {
+        F_STR(struct req_instance_show, instance, REQUIRED, LIMIT_NAME_MAX_LEN, "Name, id or unique start of the id of an instance."),
+        F_BOOL(struct req_instance_show, privs, 0, "Add the privileges of worker and broker, read back from the kernel; default false."),
+};
+static const struct field object_reply[] = {
+        F_ANY(struct rep_object, object, REQUIRED, REPLY_MAX, "Map of what there is to say."),
+};
+
+static const struct field image_ref_request[] = {
+        F_STR(struct req_image_ref, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference of an image of a local store."),
+};
+
+static const struct field image_tag_request[] = {
+        F_STR(struct req_image_tag, source, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference of an image of a local store."),
+        F_STR(struct req_image_tag, target, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference that it gets in addition."),
+};
+
+static const struct field image_build_request[] = {
+        F_STR(struct req_image_build, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference of the new image."),
+        F_BIN(struct req_image_build, definition, 0, LIMIT_DEFINITION_SIZE_MAX, "Content of gadget.yaml; default empty."),
+        F_ANY(struct req_image_build, objects, REQUIRED, LIMIT_CLIENT_FRAME_MAX,
+              "Map of architecture (\"amd64\", \"arm64\") to eBPF object, a bin."),
+        F_ANY(struct req_image_build, annotations, 0, LIMIT_DEFINITION_SIZE_MAX, "Annotations of the manifest, a map str to str; default empty."),
+        F_U64(struct req_image_build, created, 0, INT64_MAX, "Time of creation in seconds since the epoch; default 0 = now."),
+};
+static const struct field image_reply[] = {
+        F_STR(struct rep_image, digest, REQUIRED, DIGEST_LEN_MAX, "Digest of the image's index."),
+        F_STR(struct rep_image, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "The reference in full."),
+};
+
+#define NOTHING(_name) RECORD_EMPTY(_name)
+#define REQUEST(_name, _struct, _fields) RECORD(_name, struct req_##_struct, _fields)
+#define REPLY(_struct, _fields) RECORD("reply", struct rep_##_struct, _fields)
+
+const struct method_info methods[_METHOD_MAX] = {
+        [METHOD_HELLO] = {
+                "hello", REQUEST("hello", hello, hello_request), REPLY(hello, hello_reply),
+                "Agrees on a protocol version; the first call of every connection."
+        },
+        [METHOD_DESCRIBE] = {
+                "api.describe", NOTHING("api.describe"), REPLY(describe, describe_reply),
+                "Describes every method, as this document does."
+        },
+        [METHOD_INSTANCE_RUN] = {
+                "instance.run", REQUEST("instance.run", instance_run, instance_run_request),
+                REPLY(instance_run, instance_run_reply),
+                "Starts a gadget and answers when its programs are attached, or with the error that kept it from running."
+        },
+        [METHOD_INSTANCE_ATTACH] = {
+                "instance.attach", REQUEST("instance.attach", instance_attach, instance_attach_request),
+                REPLY(instance_attach, instance_attach_reply),
+                "Follows the rows of an instance: notifications \"events\" and \"losses\" come until \"done\"."
+        },
+        [METHOD_INSTANCE_DETACH] = {
+                "instance.detach", REQUEST("instance.detach", instance_detach, instance_detach_request), NOTHING("reply"),
+                "Ends an attachment; the instance runs on."
+        },
+        [METHOD_INSTANCE_LIST] = {
+                "instance.list", NOTHING("instance.list"), REPLY(list, list_reply),
+                "Lists the instances that the caller may see."
+        },
+        [METHOD_INSTANCE_SHOW] = {
+                "instance.show", REQUEST("instance.show", instance_show, instance_show_request), REPLY(object, object_reply),
+                "Shows one instance: state, image, parameters' names, permissions, ledger."
+        },
+        [METHOD_INSTANCE_STOP] = {
+                "instance.stop", REQUEST("instance.stop", instance_ref, instance_ref_request), NOTHING("reply"),
+                "Stops an instance and answers when nothing of it is left in the kernel."
+        },
+        [METHOD_IMAGE_LIST] = {
+                "image.list", NOTHING("image.list"), REPLY(list, list_reply),
+                "Lists the images of the local and the bundled store."
+        },
+        [METHOD_IMAGE_INSPECT] = {
+                "image.inspect", REQUEST("image.inspect", image_ref, image_ref_request), REPLY(object, object_reply),
+                "Shows one image: digests, annotations, architectures, and the permissions that its programs need."
+        },
+        [METHOD_IMAGE_TAG] = {
+                "image.tag", REQUEST("image.tag", image_tag, image_tag_request), REPLY(image, image_reply),
+                "Gives an image one more reference."
+        },
+        [METHOD_IMAGE_REMOVE] = {
+                "image.remove", REQUEST("image.remove", image_ref, image_ref_request), NOTHING("reply"),
+                "Removes a reference, and the blobs that no other one needs."
+        },
+        [METHOD_IMAGE_BUILD] = {
+                "image.build", REQUEST("image.build", image_build, image_build_request), REPLY(image, image_reply),
+                "Packs compiled objects and a definition as an image into the local store."
+        },
+        [METHOD_DAEMON_STATS] = {
+                "daemon.stats", NOTHING("daemon.stats"), REPLY(object, object_reply),
+                "Shows counters of the daemon itself."
+        },
+};
+/* clang-format on */
+
+enum method method_from_name(struct bytes name) {
+        unsigned int i;
+
+        for (i = 0; i < _METHOD_MAX; i++)
+                if (bytes_eq(name, methods[i].name))
+                        break;
+        return (enum method)i;
+}
+
+const char *const notification_names[_NOTIFY_MAX] = {
+        [NOTIFY_EVENTS] = "events",
+        [NOTIFY_LOSSES] = "losses",
+        [NOTIFY_DONE] = "done",
+};
