@@ -2,9 +2,10 @@
 /*
  * One event for each execve() and execveat().
  *
- * One that succeeds is reported by the scheduler's tracepoint, where the new program's arguments already lie on its stack, all
- * in one piece: a script's begin with its interpreter, as in /proc/PID/cmdline. That tracepoint also sees what the kernel itself
- * executes. One that fails is reported when the syscall returns: the registers and the memory of the caller are still what they
+ * One that succeeds is reported by the scheduler's tracepoint, where the new program's arguments
+ * already lie on its stack, all in one piece: a script's begin with its interpreter, as in
+ * /proc/PID/cmdline. That tracepoint also sees what the kernel itself executes. One that fails is
+ * reported when the syscall returns: the registers and the memory of the caller are still what they
  * were, so nothing has to be remembered from its entry.
  */
 #include <vmlinux.h>
@@ -32,7 +33,8 @@ struct event {
         gadget_errno error_raw;
         __u32 loginuid;
         __u32 sessionid;
-        __u32 args_size; /* of all arguments; more than was sent if they are longer than the field */
+        __u32 args_size; /* of all arguments; more than was sent if they are longer than the field
+                          */
         char file[FILE_MAX];
         gadget_argv args[ARGS_MAX];
 };

@@ -2,9 +2,10 @@
 /*
  * One event for each open(), openat() and openat2() that has returned.
  *
- * Only the exit is hooked. The arguments are still in the registers that the task saved when it entered the kernel, so nothing
- * has to be remembered between entry and exit: no second program for every open() and every other syscall to pass by, no map that
- * can run full. The path is read after the call, when the kernel has just brought its page in.
+ * Only the exit is hooked. The arguments are still in the registers that the task saved when it
+ * entered the kernel, so nothing has to be remembered between entry and exit: no second program for
+ * every open() and every other syscall to pass by, no map that can run full. The path is read after
+ * the call, when the kernel has just brought its page in.
  */
 #include <vmlinux.h>
 
@@ -22,8 +23,8 @@
 
 #define PATH_MAX 4096
 
-
-/* The mode argument is there only when the call may create a file; else the register holds anything. */
+/* The mode argument is there only when the call may create a file; else the register holds
+ * anything. */
 #define O_CREAT 00000100
 #define O_TMPFILE_BIT 020000000
 
@@ -44,7 +45,8 @@ GADGET_TRACER_MAP(events, 512 * 1024);
 GADGET_TRACER(open, events, event);
 GADGET_SCRATCH(event_scratch, struct event);
 
-/* how is the argument that the flags stand in: a number, or for openat2() a pointer to struct open_how. */
+/* how is the argument that the flags stand in: a number, or for openat2() a pointer to struct
+ * open_how. */
 static __always_inline int on_exit(struct syscall_trace_exit *ctx, int path_arg, bool has_how) {
         const struct pt_regs *regs;
         struct open_how how = {};
@@ -64,7 +66,8 @@ static __always_inline int on_exit(struct syscall_trace_exit *ctx, int path_arg,
         }
 
         if (has_how) {
-                bpf_probe_read_user(&how, sizeof(how), (void *)gadget_syscall_arg(regs, path_arg + 1));
+                bpf_probe_read_user(&how, sizeof(how),
+                                    (void *)gadget_syscall_arg(regs, path_arg + 1));
         } else {
                 how.flags = gadget_syscall_arg(regs, path_arg + 1);
                 how.mode = gadget_syscall_arg(regs, path_arg + 2);

@@ -8,7 +8,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* Fills p from the current task. Its parent is the one that gets its exit status: real_parent, not a tracer. */
+/* Fills p from the current task. Its parent is the one that gets its exit status: real_parent, not
+ * a tracer. */
 static __always_inline void gadget_process_populate(struct gadget_process *p) {
         __u64 pid_tgid = bpf_get_current_pid_tgid();
         __u64 uid_gid = bpf_get_current_uid_gid();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Filtering by process. Including this header gives the gadget the parameters --pid, --tid, --comm, --uid and --gid, and container
- * filtering. What the user leaves out costs nothing: the variables are constants to the verifier, which removes the comparison.
+ * Filtering by process. Including this header gives the gadget the parameters --pid, --tid, --comm,
+ * --uid and --gid, and container filtering. What the user leaves out costs nothing: the variables
+ * are constants to the verifier, which removes the comparison.
  */
 #pragma once
 

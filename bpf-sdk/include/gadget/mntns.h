@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which mount namespace the current task is in: the key by which gadgetd finds the container of an event. */
+/* Which mount namespace the current task is in: the key by which gadgetd finds the container of an
+ * event. */
 #pragma once
 
 #include <gadget/types.h>
@@ -8,13 +9,15 @@
 #include <bpf/bpf_helpers.h>
 
 /*
- * Whether the task can be had as a pointer that the verifier knows the type of (kernel 5.11). Reading through such a pointer is a
- * load for each step instead of a helper call, and a null pointer on the way reads as zero, as it does with BPF_CORE_READ().
+ * Whether the task can be had as a pointer that the verifier knows the type of (kernel 5.11).
+ * Reading through such a pointer is a load for each step instead of a helper call, and a null
+ * pointer on the way reads as zero, as it does with BPF_CORE_READ().
  */
 #define GADGET_HAS_TASK_BTF                                                                        \
         bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
-/* 0 where the task has no namespaces any more: it is exiting. Not for socket filters, which have no current task. */
+/* 0 where the task has no namespaces any more: it is exiting. Not for socket filters, which have no
+ * current task. */
 static __always_inline gadget_mntns_id gadget_get_current_mntns_id(void) {
         struct task_struct *task;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Container filtering. Which containers are of interest is decided outside and can change while the gadget runs: the map is
- * written by gadgetd's broker alone, the variable is set before the object is loaded.
+ * Container filtering. Which containers are of interest is decided outside and can change while the
+ * gadget runs: the map is written by gadgetd's broker alone, the variable is set before the object
+ * is loaded.
  */
 #pragma once
 
@@ -25,7 +26,8 @@ struct {
         __type(value, __u32);
 } gadget_mntns_filter_map SEC(".maps");
 
-/* Call it before any other work: it is what keeps a gadget cheap for everybody who is not being watched. */
+/* Call it before any other work: it is what keeps a gadget cheap for everybody who is not being
+ * watched. */
 static __always_inline bool gadget_should_discard_mntns_id(gadget_mntns_id mntns_id) {
         return gadget_filter_by_mntns && !bpf_map_lookup_elem(&gadget_mntns_filter_map, &mntns_id);
 }

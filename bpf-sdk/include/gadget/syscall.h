@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The arguments of the syscall that the current task is in, also from a program that runs when it returns: the registers of user
- * space stay where the task saved them when it entered the kernel. On the way out of a successful execve() they are gone.
+ * The arguments of the syscall that the current task is in, also from a program that runs when it
+ * returns: the registers of user space stay where the task saved them when it entered the kernel.
+ * On the way out of a successful execve() they are gone.
  */
 #pragma once
 
@@ -18,8 +19,7 @@
 #error "gadget/syscall.h: build with -D__TARGET_ARCH_x86 or -D__TARGET_ARCH_arm64"
 #endif
 
-#define GADGET_HAS_TASK_PT_REGS                                                                    \
-        bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)
+#define GADGET_HAS_TASK_PT_REGS bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)
 
 /* The registers of user space, for gadget_syscall_arg(). */
 static __always_inline const struct pt_regs *gadget_syscall_regs(void) {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The types that tell gadgetd what a field means. It finds them by name in the object's BTF: a `gadget_errno error_raw` is an
- * int to the program and "ENOENT" to whoever reads the event. A field that ends in `_raw` gets a rendered twin of the same
- * name without it. Fields that start with two underscores are private and never leave the worker.
+ * The types that tell gadgetd what a field means. It finds them by name in the object's BTF: a
+ * `gadget_errno error_raw` is an int to the program and "ENOENT" to whoever reads the event. A
+ * field that ends in `_raw` gets a rendered twin of the same name without it. Fields that start
+ * with two underscores are private and never leave the worker.
  *
  * The layout of the structs is ABI: objects compiled long ago are still decoded by it.
  */
 #pragma once
 
-/* Kernel types come from the SDK's vmlinux.h, unless the program has already chosen the uapi headers. */
+/* Kernel types come from the SDK's vmlinux.h, unless the program has already chosen the uapi
+ * headers. */
 #if !defined(__VMLINUX_H__) && !defined(_LINUX_TYPES_H)
 #include <vmlinux.h>
 #endif
@@ -18,8 +20,10 @@
 #endif
 
 /* Who: these select the container, and the template of a column. */
-typedef __u64 gadget_mntns_id; /* inode number of the mount namespace; at most one field of an event */
-typedef __u32 gadget_netns_id; /* inode number of the network namespace; at most one field of an event */
+typedef __u64
+        gadget_mntns_id; /* inode number of the mount namespace; at most one field of an event */
+typedef __u32
+        gadget_netns_id; /* inode number of the network namespace; at most one field of an event */
 typedef __u32 gadget_pid;
 typedef __u32 gadget_tid;
 typedef __u32 gadget_ppid;
@@ -38,7 +42,8 @@ typedef __u32 gadget_signal;     /* number */
 typedef __u32 gadget_errno;      /* positive, 0 = no error */
 typedef __u32 gadget_file_mode;  /* st_mode, or the mode argument of open() */
 typedef __u32 gadget_file_flags; /* flags of open() */
-typedef char gadget_argv;        /* gadget_argv args[N]: strings, each with its NUL, one behind the other */
+typedef char
+        gadget_argv; /* gadget_argv args[N]: strings, each with its NUL, one behind the other */
 typedef __u32 gadget_kernel_stack; /* id in ig_kstack, see kernel_stack_map.h */
 
 /* Metrics: the field is a label unless it has one of these. */
@@ -46,7 +51,8 @@ typedef __u32 gadget_counter__u32;
 typedef __u64 gadget_counter__u64;
 typedef __u32 gadget_gauge__u32;
 typedef __u64 gadget_gauge__u64;
-typedef __u32 gadget_histogram_slot__u32; /* array of them: slot n counts the values from 2^n to 2^(n+1) - 1 */
+typedef __u32 gadget_histogram_slot__u32; /* array of them: slot n counts the values from 2^n to
+                                             2^(n+1) - 1 */
 typedef __u64 gadget_histogram_slot__u64;
 
 /* Network order. An IPv4 address stands in the first four bytes. */
@@ -92,8 +98,9 @@ struct gadget_process {
 };
 
 /*
- * A user stack and what it takes to put names to its addresses after the process is gone: which file was executed, where it
- * was mapped, and who the process was, in its own PID namespace and in the host's. All zero = no stack was taken.
+ * A user stack and what it takes to put names to its addresses after the process is gone: which
+ * file was executed, where it was mapped, and who the process was, in its own PID namespace and in
+ * the host's. All zero = no stack was taken.
  */
 struct gadget_user_stack {
         /* The executable, as stat() would show it. */
@@ -106,7 +113,8 @@ struct gadget_user_stack {
 
         __u32 stack_id; /* in ig_ustack */
 
-        /* Level 0 is the host's PID namespace, level 1 the first one below it on the way to the process. */
+        /* Level 0 is the host's PID namespace, level 1 the first one below it on the way to the
+         * process. */
         __u32 tgid_level0;
         __u32 pid_level0;
         __u32 pidns_level0;
