@@ -42,6 +42,59 @@ static const struct field stopped_fields[] = {
         F_BOOL(struct msg_stopped, is_clean, 0, "The worker drained everything and said so."),
 };
 
+static const struct field fetch_open_fields[] = {
+        F_STR(struct msg_fetch_open, host, REQUIRED, 255, "Registry as HOST[:PORT]."),
+        F_STR(struct msg_fetch_open, repository, REQUIRED, 255, "Repository inside the registry."),
+        F_STR(struct msg_fetch_open, username, 0, 255, "User, absent for anonymous access."),
+        F_STR(struct msg_fetch_open, password, 0, 4096, "Password or access token."),
+        F_STR(struct msg_fetch_open, identity_token, 0, 8192, "OAuth2 refresh token in place of a password."),
+        F_STR(struct msg_fetch_open, proxy, 0, 1024, "Proxy URL."),
+        F_STR(struct msg_fetch_open, no_proxy, 0, 4096, "Hosts reached without the proxy, separated by commas."),
+        F_BIN(struct msg_fetch_open, client_cert, 0, 64 << 10, "Client certificate, PEM."),
+        F_BIN(struct msg_fetch_open, client_key, 0, 64 << 10, "Key of the client certificate, PEM."),
+        F_BOOL(struct msg_fetch_open, is_plain_http, 0, "Speak http instead of https."),
+        F_BOOL(struct msg_fetch_open, is_insecure, 0, "Do not verify the registry's certificate."),
+        F_BOOL(struct msg_fetch_open, is_push, 0, "Ask for the right to push as well."),
+};
+
+static const struct field fetch_get_fields[] = {
+        F_U32(struct msg_fetch_get, job, REQUIRED, UINT32_MAX, "Number of this transfer."),
+        F_U32(struct msg_fetch_get, kind, 0, _FETCH_KIND_MAX - 1, "Manifest, blob or referrers."),
+        F_STR(struct msg_fetch_get, reference, REQUIRED, 160, "Tag or digest."),
+        F_U64(struct msg_fetch_get, offset, 0, INT64_MAX, "Bytes already in the fd."),
+        F_U64(struct msg_fetch_get, max, REQUIRED, INT64_MAX, "Most bytes accepted."),
+};
+
+static const struct field fetch_put_fields[] = {
+        F_U32(struct msg_fetch_put, job, REQUIRED, UINT32_MAX, "Number of this transfer."),
+        F_U32(struct msg_fetch_put, kind, 0, _FETCH_KIND_MAX - 1, "Manifest or blob."),
+        F_STR(struct msg_fetch_put, reference, REQUIRED, 160, "Tag or digest."),
+        F_STR(struct msg_fetch_put, media_type, 0, 127, "Content-Type of a manifest."),
+        F_STR(struct msg_fetch_put, mount_from, 0, 255, "Repository to mount the blob from."),
+        F_U64(struct msg_fetch_put, size, 0, INT64_MAX, "Bytes to send."),
+};
+
+static const struct field fetch_cancel_fields[] = {
+        F_U32(struct msg_fetch_cancel, job, REQUIRED, UINT32_MAX, "Number of the transfer."),
+};
+
+static const struct field fetch_progress_fields[] = {
+        F_U32(struct msg_fetch_progress, job, REQUIRED, UINT32_MAX, "Number of the transfer."),
+        F_U64(struct msg_fetch_progress, bytes, 0, INT64_MAX, "Bytes so far."),
+};
+
+static const struct field fetch_result_fields[] = {
+        F_U32(struct msg_fetch_result, job, REQUIRED, UINT32_MAX, "Number of the transfer."),
+        F_STR(struct msg_fetch_result, code, 0, 32, "Stable name of the error's class; absent when it worked."),
+        F_STR(struct msg_fetch_result, message, 0, 1024, "What failed."),
+        F_U32(struct msg_fetch_result, status, 0, 999, "Last HTTP status."),
+        F_U64(struct msg_fetch_result, bytes, 0, INT64_MAX, "Bytes in the fd, or sent."),
+        F_STR(struct msg_fetch_result, media_type, 0, 127, "Content-Type of a manifest."),
+        F_STR(struct msg_fetch_result, digest, 0, 160, "Digest that the registry claims."),
+        F_STR(struct msg_fetch_result, warning, 0, 256, "A Warning header's text."),
+        F_BOOL(struct msg_fetch_result, was_present, 0, "The registry had the blob already."),
+};
+
 const struct message_info message_types[_MSG_MAX] = {
         [MSG_NONE]    = { RECORD_EMPTY("none"), 0, 0 },
         [MSG_START]   = { RECORD("start", struct msg_start, start_fields), START_FDS_MIN, START_FDS_MAX },
@@ -50,5 +103,11 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_READY]   = { RECORD("ready", struct msg_ready, ready_fields), 0, 0 },
         [MSG_FAULT]   = { RECORD("fault", struct msg_fault, fault_fields), 0, 0 },
         [MSG_STOPPED] = { RECORD("stopped", struct msg_stopped, stopped_fields), 0, 0 },
+        [MSG_FETCH_OPEN]     = { RECORD("fetch-open", struct msg_fetch_open, fetch_open_fields), 1, 1 },
+        [MSG_FETCH_GET]      = { RECORD("fetch-get", struct msg_fetch_get, fetch_get_fields), 1, 1 },
+        [MSG_FETCH_PUT]      = { RECORD("fetch-put", struct msg_fetch_put, fetch_put_fields), 1, 1 },
+        [MSG_FETCH_CANCEL]   = { RECORD("fetch-cancel", struct msg_fetch_cancel, fetch_cancel_fields), 0, 0 },
+        [MSG_FETCH_PROGRESS] = { RECORD("fetch-progress", struct msg_fetch_progress, fetch_progress_fields), 0, 0 },
+        [MSG_FETCH_RESULT]   = { RECORD("fetch-result", struct msg_fetch_result, fetch_result_fields), 0, 0 },
 };
 /* clang-format on */

@@ -19,6 +19,14 @@ enum message_type {
         MSG_READY,   /* programs are attached (or, with START.inspect, loaded); rows may follow */
         MSG_FAULT,   /* the gadget cannot go on, and why; STOPPED follows */
         MSG_STOPPED, /* worker gone, links and maps released, ring complete: the last message */
+        /* gadgetd to fetcher */
+        MSG_FETCH_OPEN,  /* fds: PEM of the CA roots */
+        MSG_FETCH_GET,   /* fds: where the bytes go */
+        MSG_FETCH_PUT,   /* fds: where the bytes come from */
+        MSG_FETCH_CANCEL,
+        /* fetcher to gadgetd */
+        MSG_FETCH_PROGRESS,
+        MSG_FETCH_RESULT, /* one for each GET and PUT */
         _MSG_MAX,
 };
 
@@ -71,6 +79,62 @@ struct msg_stopped {
         bool is_clean;          /* the worker said DONE after draining */
 };
 
+/* One registry, one repository, one set of credentials: the whole life of a fetcher. */
+struct msg_fetch_open {
+        const char *host;       /* "localhost:5000" */
+        const char *repository; /* "team/trace_open" */
+        const char *username;
+        const char *password;
+        const char *identity_token; /* OAuth2 refresh token in place of a password */
+        const char *proxy;
+        const char *no_proxy;
+        struct bytes client_cert; /* PEM */
+        struct bytes client_key;
+        bool is_plain_http;
+        bool is_insecure;
+        bool is_push;
+};
+
+enum fetch_kind { FETCH_MANIFEST, FETCH_BLOB, FETCH_REFERRERS, _FETCH_KIND_MAX };
+
+struct msg_fetch_get {
+        uint32_t job;          /* chosen by gadgetd, comes back in PROGRESS and RESULT */
+        uint32_t kind;         /* enum fetch_kind */
+        const char *reference; /* tag or digest */
+        uint64_t offset;       /* bytes the fd already holds */
+        uint64_t max;          /* more than this is an error */
+};
+
+struct msg_fetch_put {
+        uint32_t job;
+        uint32_t kind;
+        const char *reference;  /* tag or digest of a manifest, digest of a blob */
+        const char *media_type; /* of a manifest */
+        const char *mount_from; /* repository of the same registry that may have this blob */
+        uint64_t size;
+};
+
+struct msg_fetch_cancel {
+        uint32_t job;
+};
+
+struct msg_fetch_progress {
+        uint32_t job;
+        uint64_t bytes; /* in the fd, or sent, so far */
+};
+
+struct msg_fetch_result {
+        uint32_t job;
+        const char *code;    /* error_code_name(); absent = it worked */
+        const char *message;
+        uint32_t status;     /* last HTTP status */
+        uint64_t bytes;
+        const char *media_type; /* Content-Type of a manifest */
+        const char *digest;     /* Docker-Content-Digest, as the registry claims it */
+        const char *warning;    /* a Warning header's text, once */
+        bool was_present;       /* PUT: the registry had it already, or mounted it */
+};
+
 union message {
         struct msg_start start;
         struct msg_stop stop;
@@ -78,6 +142,12 @@ union message {
         struct msg_ready ready;
         struct msg_fault fault;
         struct msg_stopped stopped;
+        struct msg_fetch_open fetch_open;
+        struct msg_fetch_get fetch_get;
+        struct msg_fetch_put fetch_put;
+        struct msg_fetch_cancel fetch_cancel;
+        struct msg_fetch_progress fetch_progress;
+        struct msg_fetch_result fetch_result;
 };
 
 struct message_info {

@@ -33,7 +33,7 @@ enum child_fd {
         X(STREAMS_PER_CLIENT_MAX,  64, "entries", "attachments of one client; refused")                      \
         X(INSTANCES_MAX,          512, "entries", "instances; refused")                                      \
         X(FRAME_MAX,      (192 << 10), "bytes",   "one datagram between our own processes; the peer is ended") \
-        X(SCHEMA_SIZE_MAX, (1 << 20), "bytes",    "encoded schema of a gadget; the gadget fails")            \
+        X(SCHEMA_SIZE_MAX, (160 << 10), "bytes",    "encoded schema of a gadget; the gadget fails")            \
         X(STREAMS_MAX,             16, "entries", "data sources of a gadget; the gadget fails")              \
         X(FIELDS_MAX,             512, "entries", "fields of a data source; the gadget fails")               \
         X(TYPE_DEPTH_MAX,          16, "levels",  "nesting of an event type; the gadget fails")              \
