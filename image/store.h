@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The image store: an OCI image layout (oci-layout, index.json, blobs/sha256/) that skopeo and umoci read as it is.
- * Blobs are content-addressed, written as temp + fsync + rename; index.json is replaced the same way under flock of
- * index.json.lock, so several gadgetd may share one store. Every blob's size and digest is checked each time it is read.
- * Runs in gadgetd and in tools/; parses only manifests and indexes (jansson: bounded, duplicate keys refused), never ELF.
+ * The image store: an OCI image layout (oci-layout, index.json, blobs/sha256/) that skopeo and
+ * umoci read as it is. Blobs are content-addressed, written as temp + fsync + rename; index.json is
+ * replaced the same way under flock of index.json.lock, so several gadgetd may share one store.
+ * Every blob's size and digest is checked each time it is read. Runs in gadgetd and in tools/;
+ * parses only manifests and indexes (jansson: bounded, duplicate keys refused), never ELF.
  */
 #pragma once
 
@@ -26,37 +27,43 @@ DEFINE_CLEANUP(struct store, store_close)
 
 /* A gadget ready to run: both blobs in memory, digests just checked. */
 struct image {
-        char *name;                       /* canonical reference */
-        char digest[DIGEST_TEXT_MAX];     /* of the index (or of a lone manifest) */
+        char *name;                   /* canonical reference */
+        char digest[DIGEST_TEXT_MAX]; /* of the index (or of a lone manifest) */
         char manifest_digest[DIGEST_TEXT_MAX];
         uint8_t *object;
         size_t object_size;
-        uint8_t *definition;              /* may be empty */
+        uint8_t *definition; /* may be empty */
         size_t definition_size;
-        bool is_bundled;                  /* came from the read-only store */
+        bool is_bundled; /* came from the read-only store */
 };
 struct image *image_free(struct image *image);
 DEFINE_CLEANUP(struct image, image_free)
 
-/* arch: "amd64", "arm64". -ENOENT (ERROR_NOT_FOUND) when there is no such reference; no such architecture names those
- * that there are. */
-int store_load(struct store *store, const struct image_ref *ref, const char *arch, struct image **ret,
-               struct error *err);
+/* arch: "amd64", "arm64". -ENOENT (ERROR_NOT_FOUND) when there is no such reference; no such
+ * architecture names those that there are. */
+int store_load(struct store *store, const struct image_ref *ref, const char *arch,
+               struct image **ret, struct error *err);
 
 /* One tagged image, for listings. */
 struct image_info {
         char name[LIMIT_IMAGE_REF_MAX + 1];
         char digest[DIGEST_TEXT_MAX];
-        uint64_t size;       /* bytes of all its blobs */
-        char created[40];    /* RFC 3339, "" = not said */
+        uint64_t size;          /* bytes of all its blobs */
+        char created[40];       /* RFC 3339, "" = not said */
         char architectures[64]; /* "amd64,arm64" */
         bool is_bundled;
+        bool is_damaged; /* a document of it is missing or corrupted; size and the like are what
+                            could be read */
 };
 typedef int (*store_list_func)(void *userdata, const struct image_info *info);
+/* Calls func for each named image, in order of names; ends early with func's result when that is
+ * negative. */
 int store_list(struct store *store, store_list_func func, void *userdata, struct error *err);
 
-/* JSON text of {"name","digest","mediaType","annotations","manifests":[{...}],"definition"}; the caller frees. */
-int store_inspect(struct store *store, const struct image_ref *ref, char **ret_json, struct error *err);
+/* JSON text of {"name","digest","mediaType","annotations","manifests":[{...}],"definition"}; the
+ * caller frees. */
+int store_inspect(struct store *store, const struct image_ref *ref, char **ret_json,
+                  struct error *err);
 
 int store_tag(struct store *store, const struct image_ref *source, const struct image_ref *target,
               struct error *err);
