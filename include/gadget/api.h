@@ -55,5 +55,8 @@ enum gadget_limit { GADGET_LIMITS(GADGET_LIMIT_ENUM) };
 
 #define EVENT_RING_DEFAULT (1u << 20)
 
+/* uids of fetchers: FETCHER_UID_BASE + slot. */
+#define FETCHER_UID_BASE 1899000000u
+
 /* uids of brokers' workers: WORKER_UID_BASE + slot, one slot an instance, never shared by two at once. */
 #define WORKER_UID_BASE 1900000000u
