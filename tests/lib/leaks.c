@@ -277,26 +277,38 @@ static void report_processes(struct report *report) {
                 fclose(f);
 }
 
-/* True when no process is in the cgroup: a populated one belongs to somebody alive. */
-static bool cgroup_is_empty(const char *path) {
+static bool has_processes(const char *cgroup) {
         char file[4096];
-        bool empty;
+        bool has;
         FILE *f;
 
-        snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+        snprintf(file, sizeof(file), "%s/cgroup.procs", cgroup);
         f = fopen(file, "re");
         if (!f)
                 return false;
-        empty = fgetc(f) == EOF;
+        has = fgetc(f) != EOF;
         fclose(f);
-        return empty;
+        return has;
+}
+
+/* One with a process in it or below it belongs to somebody alive. HIERARCHY/gadgetd is shared by
+ * all gadgetd and stays. */
+static bool cgroup_is_left(const struct texts *cgroups, const char *path) {
+        const char *last = strrchr(path, '/');
+
+        if (str_eq(last, "/gadgetd"))
+                return false;
+        for (size_t i = 0; i < cgroups->n; i++)
+                if (str_after(cgroups->at[i], path) && has_processes(cgroups->at[i]))
+                        return false;
+        return true;
 }
 
 static void report_texts(struct leaks *leaks, struct report *report) {
         struct texts now = cgroups_of_kernel();
 
         for (size_t i = 0; i < now.n; i++)
-                if (!texts_has(&leaks->cgroups, now.at[i]) && cgroup_is_empty(now.at[i]))
+                if (!texts_has(&leaks->cgroups, now.at[i]) && cgroup_is_left(&now, now.at[i]))
                         report_add(report, "cgroup %s\n", now.at[i]);
         texts_done(&now);
         now = mounts_of_kernel();
