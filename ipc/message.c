@@ -11,7 +11,7 @@ static const struct field start_fields[] = {
         F_STR(struct msg_start, id, REQUIRED, ID_LEN, "Instance id, 64 hex digits."),
         F_STR(struct msg_start, image, 0, LIMIT_IMAGE_REF_MAX, "Image reference, for messages only."),
         F_ANY(struct msg_start, params, 0, LIMIT_FRAME_MAX / 2, "Parameters of the run, a map str to str."),
-        F_U32(struct msg_start, worker_uid, 0, UINT32_MAX - 1, "Host uid and gid of the worker; 0 = the one of the instance's slot."),
+        F_U32(struct msg_start, worker_uid, REQUIRED, UINT32_MAX - 1, "Host uid and gid of the worker, never 0."),
         F_BOOL(struct msg_start, inspect, 0, "Load, report and exit: nothing is attached."),
         F_BOOL(struct msg_start, allow_unsafe, 0, "Grant the helpers of the denied list."),
         F_BOOL(struct msg_start, is_host_wide, 0, "Do not filter by container."),

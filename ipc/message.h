@@ -20,9 +20,9 @@ enum message_type {
         MSG_FAULT,   /* the gadget cannot go on, and why; STOPPED follows */
         MSG_STOPPED, /* worker gone, links and maps released, ring complete: the last message */
         /* gadgetd to fetcher */
-        MSG_FETCH_OPEN,  /* fds: PEM of the CA roots */
-        MSG_FETCH_GET,   /* fds: where the bytes go */
-        MSG_FETCH_PUT,   /* fds: where the bytes come from */
+        MSG_FETCH_OPEN, /* fds: PEM of the CA roots */
+        MSG_FETCH_GET,  /* fds: where the bytes go */
+        MSG_FETCH_PUT,  /* fds: where the bytes come from */
         MSG_FETCH_CANCEL,
         /* fetcher to gadgetd */
         MSG_FETCH_PROGRESS,
@@ -125,9 +125,9 @@ struct msg_fetch_progress {
 
 struct msg_fetch_result {
         uint32_t job;
-        const char *code;    /* error_code_name(); absent = it worked */
+        const char *code; /* error_code_name(); absent = it worked */
         const char *message;
-        uint32_t status;     /* last HTTP status */
+        uint32_t status; /* last HTTP status */
         uint64_t bytes;
         const char *media_type; /* Content-Type of a manifest */
         const char *digest;     /* Docker-Content-Digest, as the registry claims it */

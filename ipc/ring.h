@@ -48,6 +48,8 @@ struct ring_reader {
 
 struct ring_cursor {
         uint64_t position;
+        uint64_t start_limit; /* frames up to here may lie before next_seq: written while we took
+                                 our place */
         uint64_t next_seq[LIMIT_STREAMS_MAX]; /* per stream: sequence number expected next */
 };
 
@@ -74,6 +76,15 @@ int ring_read(const struct ring_reader *r, struct ring_cursor *cursor, uint8_t *
 
 /* True when something lies behind the cursor. */
 bool ring_has_more(const struct ring_reader *r, const struct ring_cursor *cursor);
+
+/*
+ * Rows of the stream that were overwritten behind the last frame the cursor has seen of it, and
+ * counts them as seen: 0 when asked again. Only for a writer that has stopped and a cursor that has
+ * read everything: then, over the life of a cursor, rows read + sum of `lost` + this = rows the
+ * stream got since the cursor took its place.
+ */
+uint64_t ring_cursor_lost_tail(const struct ring_reader *r, struct ring_cursor *cursor,
+                               unsigned int stream);
 
 /* A copy of one stream's counters. */
 void ring_stream_counters(const struct ring_reader *r, unsigned int stream,
