@@ -3,7 +3,9 @@
  * A definition and objects become an image: one blob each, a manifest for each architecture, an
  * index over them. Titles and media types are those that ig writes, so either side reads the
  * other's images. The same input gives the same bytes: nothing here looks at the clock, and all
- * lists are sorted.
+ * lists are sorted. Members stand in the order in which Go's OCI types print them, and an index has
+ * only what skopeo knows: an index that went through `skopeo copy --all` is still the same bytes,
+ * so its digest and the signatures of it hold.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -127,30 +129,32 @@ static int add_text(json_t *object, const char *key, const char *value) {
         return json_object_set_new(object, key, json_string(value)) < 0 ? -ENOMEM : 0;
 }
 
-/* Created first, then what the caller gave, by key. */
 static int make_annotations(struct pack *pack, struct error *err) {
-        const struct pack_annotation *sorted[ANNOTATIONS_MAX];
+        const struct pack_annotation *sorted[ANNOTATIONS_MAX + 1];
         const struct pack_spec *spec = pack->spec;
-        time_t created = (time_t)spec->created;
+        time_t seconds = (time_t)spec->created;
         char text[sizeof("9999-12-31T23:59:59Z")];
+        struct pack_annotation created = { ANNOTATION_CREATED, text };
+        size_t n = 0;
         struct tm tm;
 
+        gmtime_r(&seconds, &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
         for (size_t i = 0; i < spec->n_annotations; i++)
-                sorted[i] = &spec->annotations[i];
-        qsort(sorted, spec->n_annotations, sizeof(*sorted), compare_annotations);
-        for (size_t i = 1; i < spec->n_annotations; i++)
-                if (str_eq(sorted[i - 1]->key, sorted[i]->key))
+                sorted[n++] = &spec->annotations[i];
+        sorted[n++] = &created;
+        qsort(sorted, n, sizeof(*sorted), compare_annotations);
+
+        pack->annotations = json_object();
+        if (!pack->annotations)
+                return no_memory(err);
+        for (size_t i = 0; i < n; i++) {
+                if (json_object_get(pack->annotations, sorted[i]->key))
                         return error_set(err, ERROR_INVALID, -EINVAL,
                                          "annotation '%s' is given twice", sorted[i]->key);
-
-        gmtime_r(&created, &tm);
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-        pack->annotations = json_object();
-        if (!pack->annotations || add_text(pack->annotations, ANNOTATION_CREATED, text) < 0)
-                return no_memory(err);
-        for (size_t i = 0; i < spec->n_annotations; i++)
                 if (add_text(pack->annotations, sorted[i]->key, sorted[i]->value) < 0)
                         return no_memory(err);
+        }
         return 0;
 }
 
@@ -228,9 +232,8 @@ static int put_manifest(struct pack *pack, const struct pack_object *object, str
         if (r < 0)
                 return r;
         platform = json_pack("{s:s,s:s}", "architecture", object->arch, "os", "linux");
-        if (!platform || add_text(described, "artifactType", ARTIFACT_TYPE_GADGET) < 0 ||
+        if (!platform || json_object_set(described, "annotations", pack->annotations) < 0 ||
             json_object_set(described, "platform", platform) < 0 ||
-            json_object_set(described, "annotations", pack->annotations) < 0 ||
             json_array_append(pack->manifests, described) < 0)
                 return no_memory(err);
         return 0;
