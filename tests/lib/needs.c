@@ -92,7 +92,7 @@ static int probe_tracepoint(struct why *why) {
         int fd;
 
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) < 0)
+            (mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) < 0 && errno != EBUSY))
                 return WHY(why, "mounting tracefs: %s", strerror(errno));
         if (read_number("/sys/kernel/tracing/events/syscalls/sys_enter_openat/id", &id, why) < 0)
                 return -1;
