@@ -17,7 +17,8 @@
 
 #define ROOT "/run"
 
-/* Copies the resolver's files into the new root; a missing one is left out, as it is on the host. */
+/* Copies the resolver's files into the new root; a missing one is left out, as it is on the host.
+ */
 static int copy_resolver_files(int root_fd) {
         static const char order[] = "hosts: files dns\n";
         static const char *const names[] = { "resolv.conf", "hosts", "services" };
