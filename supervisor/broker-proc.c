@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/broker-proc.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "supervisor/broker-routes.h"
+#include "supervisor/instance.h"
+#include "supervisor/supervisor.h"
+
+#define CHANNEL_QUEUE_MAX (1u << 20)
+#define REMAINS_DELAY (NSEC_PER_MSEC) /* first pause between attempts; doubles up to 100 ms */
+#define REMAINS_DEADLINE (5 * NSEC_PER_SEC)
+#define LOG_RECORDS_PER_SECOND 100
+#define LOG_RECORDS_PER_CALL 64
+
+/* A worker is one process with one thread; libbpf with the kernel's BTF needs 30 MiB while it
+ * loads. */
+#define WORKER_PIDS_MAX 4
+#define WORKER_MEMORY_MAX (UINT64_C(128) << 20)
+
+/* --- log --- */
+
+static void tail_append(struct broker *broker, const uint8_t *text, size_t n) {
+        size_t keep;
+
+        n = MIN(n, (size_t)LOG_TAIL_SIZE - 1);
+        keep = MIN(broker->log_tail_len, LOG_TAIL_SIZE - 1 - n);
+        memmove(broker->log_tail, broker->log_tail + broker->log_tail_len - keep, keep);
+        for (size_t i = 0; i < n;
+             i++) /* it travels as a string: no NUL, no controls, no broken UTF-8 */
+                broker->log_tail[keep + i] = text[i] >= ' ' && text[i] < 0x7f ? (char)text[i] : '?';
+        broker->log_tail[keep + n] = '\n';
+        broker->log_tail_len = keep + n + 1;
+        broker->log_tail[broker->log_tail_len] = '\0';
+}
+
+static void log_record(struct instance *in, struct bytes record) {
+        struct broker *broker = &in->broker;
+        uint64_t second = now_ns() / NSEC_PER_SEC;
+        char who[64];
+
+        if (record.len < 2)
+                return;
+        if (record.data[0] <= LOG_LEVEL_INFO)
+                tail_append(broker, record.data + 1, record.len - 1);
+        if (second != broker->log_second) {
+                if (broker->log_suppressed > 0)
+                        log_warning("instance %.12s: %u log records not shown", in->id,
+                                    broker->log_suppressed);
+                broker->log_second = second;
+                broker->log_count = broker->log_suppressed = 0;
+        }
+        if (broker->log_count == LOG_RECORDS_PER_SECOND) {
+                broker->log_suppressed++;
+                return;
+        }
+        broker->log_count++;
+        snprintf(who, sizeof(who), "instance %.12s", in->id);
+        log_relay(who, record);
+}
+
+/* Up to `max` records; true = there may be more. */
+static bool log_read(struct instance *in, unsigned int max) {
+        uint8_t record[1 + LIMIT_LOG_TEXT_MAX];
+
+        for (unsigned int i = 0; i < max; i++) {
+                ssize_t n = recv(in->broker.log_fd, record, sizeof(record), MSG_DONTWAIT);
+
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return false;
+                if (n <= 0) {
+                        loop_io_remove(&in->broker.log_io);
+                        return false;
+                }
+                log_record(in, BYTES(record, (size_t)n));
+        }
+        return true;
+}
+
+static int on_log(struct loop_io *io, uint32_t events) {
+        (void)events;
+        (void)log_read(container_of(io, struct instance, broker.log_io), LOG_RECORDS_PER_CALL);
+        return 0;
+}
+
+/* --- start --- */
+
+static int make_ring(struct instance *in) {
+        int r;
+
+        in->ring_fd = memfd_sized("gadget-ring", EVENT_RING_HEADER_SIZE + in->ring_size);
+        if (in->ring_fd < 0)
+                return in->ring_fd;
+        in->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (in->bell_fd < 0)
+                return -errno;
+        r = ring_reader_init(&in->ring, in->ring_fd, in->ring_size);
+        if (r < 0)
+                return r;
+        in->has_ring = true;
+        return 0;
+}
+
+static int send_start(struct instance *in, struct error *err) {
+        cleanup_close int object_fd = -1, definition_fd = -1, worker_fd = -1, dir_fd = -1;
+        int fds[START_FDS_MAX];
+        size_t n_fds = START_FDS_MIN;
+        struct msg_start start = {
+                .id = in->id,
+                .image = in->image_name,
+                .params = { in->params, in->params_len },
+                .worker_uid = in->worker_uid,
+                .inspect = in->is_inspect,
+                .allow_unsafe = in->allow_unsafe,
+                .is_host_wide = in->is_host_wide,
+                .kernel_btf = in->sup->options.kernel_btf,
+        };
+        int r;
+
+        object_fd = memfd_sealed("gadget-object", in->image->object, in->image->object_size);
+        if (object_fd < 0)
+                return object_fd;
+        definition_fd = memfd_sealed("gadget-definition", in->image->definition,
+                                     in->image->definition_size);
+        if (definition_fd < 0)
+                return definition_fd;
+        worker_fd = open(in->sup->paths.worker, O_RDONLY | O_CLOEXEC);
+        if (worker_fd < 0)
+                return error_set(err, ERROR_INTERNAL, -errno, "cannot open the worker '%s': %s",
+                                 in->sup->paths.worker, strerror(errno));
+        dir_fd = openat(in->sup->paths.instances_fd, in->id, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        if (dir_fd < 0)
+                return -errno;
+        fds[START_FD_OBJECT] = object_fd;
+        fds[START_FD_DEFINITION] = definition_fd;
+        fds[START_FD_RING] = in->ring_fd;
+        fds[START_FD_BELL] = in->bell_fd;
+        fds[START_FD_WORKER] = worker_fd;
+        fds[START_FD_DIR] = dir_fd;
+        for (size_t i = 0; i < in->broker.cgroup.n; i++)
+                fds[n_fds++] = in->broker.cgroup.fds[i];
+        r = channel_send(in->broker.channel, MSG_START, &start, fds, n_fds);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "cannot send START to the broker: %s",
+                                 strerror(-r));
+        in->image = image_free(in->image); /* the memfds hold it now */
+        return 0;
+}
+
+static int spawn(struct instance *in, int channel_fd, int log_fd, struct error *err) {
+        const char *const argv[] = { "gadget-broker", in->id, NULL };
+        struct broker *broker = &in->broker;
+        struct proc_spec spec = {
+                .path = in->sup->paths.broker,
+                .argv = argv,
+                .fds = { [CHILD_FD_CHANNEL] = channel_fd, [CHILD_FD_LOG] = log_fd },
+                .cgroup_procs = broker->cgroup.broker_procs,
+                .n_cgroup_procs = broker->cgroup.n,
+        };
+        int r;
+
+        r = proc_spawn(&spec, &broker->pid, &broker->pidfd);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "cannot start '%s': %s", spec.path,
+                                 strerror(-r));
+        return 0;
+}
+
+int broker_start(struct instance *in, struct error *err) {
+        cleanup_close int channel_fd = -1, child_channel_fd = -1, child_log_fd = -1;
+        const struct cgroup_limits limits = { WORKER_MEMORY_MAX + in->ring_size, WORKER_PIDS_MAX };
+        struct broker *broker = &in->broker;
+        struct supervisor *sup = in->sup;
+        int r;
+
+        r = make_dirs(sup->paths.instances_fd, in->id, 0700, NULL);
+        if (r < 0)
+                return error_set(err, ERROR_UNAVAILABLE, r, "cannot make '%s/instances/%s': %s",
+                                 sup->paths.run, in->id, strerror(-r));
+        broker->has_dir = true;
+        r = cgroup_create(&sup->cgroups, in->id, &limits, &broker->cgroup, err);
+        if (r == 0)
+                r = make_ring(in);
+        if (r == 0)
+                r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
+        if (r == 0)
+                r = socket_pair(SOCK_SEQPACKET, &broker->log_fd, &child_log_fd);
+        if (r == 0)
+                r = spawn(in, child_channel_fd, child_log_fd, err);
+        if (r < 0)
+                return r;
+        r = loop_io_add(sup->loop, &broker->log_io, broker->log_fd, EPOLLIN, "broker log", on_log);
+        if (r < 0)
+                return r;
+        r = channel_new(sup->loop, TAKE_FD(channel_fd), "broker", &broker_channel_ops, in,
+                        CHANNEL_QUEUE_MAX, &broker->channel);
+        if (r < 0)
+                return r;
+        return send_start(in, err);
+}
+
+/* --- stop and kill --- */
+
+void broker_stop(struct instance *in) {
+        if (in->broker.channel)
+                (void)channel_send(in->broker.channel, MSG_STOP, &(struct msg_stop){}, NULL, 0);
+}
+
+void broker_kill(struct instance *in) {
+        struct broker *broker = &in->broker;
+
+        if (broker->pidfd >= 0)
+                (void)pidfd_send_signal(broker->pidfd, SIGKILL, NULL, 0);
+        if (broker->worker_pidfd >= 0)
+                (void)pidfd_send_signal(broker->worker_pidfd, SIGKILL, NULL, 0);
+        cgroup_kill(&broker->cgroup);
+}
+
+/* --- after its death --- */
+
+static int on_remains(struct loop_timer *timer) {
+        struct instance *in = container_of(timer, struct instance, broker.remains);
+        struct broker *broker = &in->broker;
+        int r;
+
+        r = cgroup_remove(&broker->cgroup);
+        if (r < 0 && now_ns() < broker->remains_until_ns) {
+                cgroup_kill(&broker->cgroup);
+                if (loop_timer_set(in->sup->loop, timer, broker->remains_delay_ns, "remains",
+                                   on_remains) == 0) {
+                        broker->remains_delay_ns =
+                                MIN(broker->remains_delay_ns * 2, 100 * NSEC_PER_MSEC);
+                        return 0;
+                }
+        }
+        if (r < 0)
+                log_error_errno(r, "instance %.12s: cannot remove its cgroup, leaving it", in->id);
+        cgroup_done(&broker->cgroup);
+        if (broker->has_dir)
+                r = remove_tree(in->sup->paths.instances_fd, in->id);
+        if (broker->has_dir && r < 0)
+                log_error_errno(r, "instance %.12s: cannot remove its directory, leaving it",
+                                in->id);
+        broker->has_dir = false;
+        (void)instance_event(in, EVENT_EXITED);
+        return 0;
+}
+
+void broker_release(struct instance *in) {
+        struct broker *broker = &in->broker;
+
+        if (broker->remains.index != 0)
+                return; /* at it */
+        broker->remains_until_ns = now_ns() + REMAINS_DEADLINE;
+        broker->remains_delay_ns = REMAINS_DELAY;
+        if (loop_timer_set(in->sup->loop, &broker->remains, 0, "remains", on_remains) < 0)
+                (void)on_remains(&broker->remains);
+}
+
+/* What the exit means when the broker itself did not say it. */
+static void explain_exit(struct instance *in, int status) {
+        struct broker *broker = &in->broker;
+        struct error err = {};
+        char how[64];
+
+        if (broker->has_stopped && broker->is_clean)
+                return;
+        if (broker->has_stopped)
+                error_set(&err, ERROR_UNAVAILABLE, -ECHILD, "the worker was lost: %s",
+                          proc_status_text((int)broker->worker_status, how, sizeof(how)));
+        else
+                error_set(&err, ERROR_UNAVAILABLE, -ECHILD, "the broker was lost: %s",
+                          proc_status_text(status, how, sizeof(how)));
+        instance_fault(in, &err, broker->log_tail);
+}
+
+void broker_on_exit(struct instance *in, int status) {
+        struct broker *broker = &in->broker;
+
+        /* Last words first, or the reason that it gave would be lost. */
+        if (broker->channel)
+                channel_drain(broker->channel);
+        if (broker->log_io.loop)
+                while (log_read(in, LOG_RECORDS_PER_CALL))
+                        ;
+        broker->pid = 0;
+        loop_timer_clear(&broker->grace);
+        broker->channel = channel_free(broker->channel);
+        explain_exit(in, status);
+        broker_kill(in); /* a worker may outlive its broker by a moment */
+        broker_release(in);
+}
+
+void broker_init(struct broker *broker) {
+        *broker = (struct broker){
+                .pidfd = -1, .log_fd = -1, .worker_pidfd = -1, .cgroup = CGROUP_NONE
+        };
+}
+
+void broker_done(struct broker *broker) {
+        loop_timer_clear(&broker->grace);
+        loop_timer_clear(&broker->remains);
+        broker->channel = channel_free(broker->channel);
+        loop_io_remove(&broker->log_io);
+        close_fd(&broker->log_fd);
+        close_fd(&broker->pidfd);
+        close_fd(&broker->worker_pidfd);
+        cgroup_done(&broker->cgroup);
+}
