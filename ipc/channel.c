@@ -407,3 +407,7 @@ void channel_drain(struct channel *channel) {
         receive_many(channel, MESSAGES_PER_DRAIN);
         leave(channel);
 }
+
+size_t channel_queued(const struct channel *channel) {
+        return channel->queue_size;
+}

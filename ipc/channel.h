@@ -48,3 +48,6 @@ int channel_send(struct channel *channel, enum message_type type, const void *ms
 
 /* Reads and dispatches everything that is there now; for draining when the child has exited. */
 void channel_drain(struct channel *channel);
+
+/* Bytes of sent frames that the socket has not taken yet. */
+size_t channel_queued(const struct channel *channel);
