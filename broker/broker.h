@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One gadget's broker: what it knows, and the pieces it is made of. The process holds every
+ * program, map, link and perf event of the gadget, and is the only one that calls bpf() for it.
+ *
+ *   main.c        start-up and the loop
+ *   life.c        from START to STOPPED: faults, stopping, what happens when somebody dies
+ *   worker.c      cloning the worker into its namespaces
+ *   cgroup.c      joining and leaving the instance's cgroups
+ *   privileges.c  what the broker gives up before it reads its first request
+ *   message.c     datagrams to requests, replies to datagrams
+ *   request.c     the table: request, phases, handler
+ *   object.c      handles
+ *   map.c prog.c attach.c perf.c report.c   the handlers
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "broker/cgroup.h"
+#include "broker/message.h"
+#include "broker/object.h"
+#include "broker/worker.h"
+#include "ipc/channel.h"
+#include "policy/permissions.h"
+
+enum broker_state {
+        BROKER_IDLE,     /* waits for START */
+        BROKER_LOADING,  /* the worker parses, loads and attaches */
+        BROKER_RUNNING,  /* attached; the worker reads maps */
+        BROKER_STOPPING, /* detached; the worker drains, until the deadline */
+        BROKER_KILLED,   /* waits for the worker's end; its requests are ignored */
+        BROKER_GONE,     /* STOPPED is said; waits for gadgetd to close */
+};
+
+struct tracepoint {
+        uint32_t id;
+        char name[136]; /* "category/name" */
+};
+
+struct broker {
+        struct loop *loop;
+        struct channel *gadgetd;
+        enum broker_state state;
+
+        char id[65];
+        bool inspect;
+        bool allow_unsafe;
+        bool is_host_wide;
+        uint32_t n_cpus; /* possible CPUs */
+
+        /* Directories and files of the host, opened before the privileges go. */
+        int tracefs_fd; /* our own mount, attached nowhere; -1 = this kernel has none */
+        int pmu_fd;     /* /sys/bus/event_source/devices; -1 = none */
+        int dir_fd;     /* RUN/instances/ID */
+        int parent_fd;  /* RUN/instances */
+        int listen_fd;  /* broker.sock */
+        struct loop_io listen_io;
+        struct cgroups cgroups;
+        struct loop_io join_io;
+
+        struct worker worker;
+        struct loop_io worker_io;
+        struct loop_io exit_io;
+        struct loop_io log_io;
+        struct loop_timer deadline;
+        struct assembler assembler;
+        struct sender sender;
+        int start_fds[4]; /* object, definition, ring, bell: kept until the worker's limits are in
+                             force */
+        struct buf start; /* the start message, likewise */
+
+        struct objects objects;
+        struct tracepoint *tracepoints;
+        size_t n_tracepoints;
+        char **declared_hooks; /* of BROKER_HOOK, when inspecting */
+        size_t n_declared_hooks;
+        uint64_t map_bytes;
+
+        bool is_faulted;     /* MSG_FAULT is sent */
+        bool is_done;        /* the worker said DONE */
+        bool is_stopping;    /* somebody asked us to stop */
+        bool is_orphaned;    /* gadgetd is gone: clean up after both */
+        struct buf log_tail; /* the worker's last lines, for the fault */
+};
+
+int broker_new(int channel_fd, struct broker **ret);
+struct broker *broker_free(struct broker *b);
+DEFINE_CLEANUP(struct broker, broker_free)
+
+/* The gadget cannot go on: says so (the first time) and kills the worker. detail may be NULL. */
+void broker_fault(struct broker *b, const struct error *err, const char *detail);
+
+/* --- request.c --- */
+
+/* A handler answers by filling reply. A negative result is the worker's fault and ends it; err says
+ * why. */
+typedef int (*request_func)(struct broker *b, const struct request *request, struct reply *reply,
+                            struct error *err);
+
+enum phase {
+        PHASE_LOADING = 1 << 0,
+        PHASE_RUNNING = 1 << 1,
+};
+
+struct request_info {
+        const char *name;
+        uint32_t phases;
+        uint32_t body_size;
+        uint32_t payload_max;
+        bool has_no_reply;
+        request_func handler;
+};
+extern const struct request_info request_table[_BROKER_REQUEST_MAX];
+
+/* Handlers, by file. */
+int on_map_create(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_lookup(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_update(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_delete(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_next_key(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_batch(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_freeze(struct broker *, const struct request *, struct reply *, struct error *);
+int on_map_fd(struct broker *, const struct request *, struct reply *, struct error *);
+
+int on_prog_load(struct broker *, const struct request *, struct reply *, struct error *);
+int on_prog_bind_map(struct broker *, const struct request *, struct reply *, struct error *);
+int on_btf_load(struct broker *, const struct request *, struct reply *, struct error *);
+int on_object_info(struct broker *, const struct request *, struct reply *, struct error *);
+int on_bpf_other(struct broker *, const struct request *, struct reply *, struct error *);
+
+int on_link_create(struct broker *, const struct request *, struct reply *, struct error *);
+int on_raw_tracepoint(struct broker *, const struct request *, struct reply *, struct error *);
+int on_iter_create(struct broker *, const struct request *, struct reply *, struct error *);
+int on_close(struct broker *, const struct request *, struct reply *, struct error *);
+
+int on_perf_open(struct broker *, const struct request *, struct reply *, struct error *);
+int on_perf_control(struct broker *, const struct request *, struct reply *, struct error *);
+int on_tracepoint_id(struct broker *, const struct request *, struct reply *, struct error *);
+int on_pmu(struct broker *, const struct request *, struct reply *, struct error *);
+
+int on_hook(struct broker *, const struct request *, struct reply *, struct error *);
+int on_ready(struct broker *, const struct request *, struct reply *, struct error *);
+int on_fault(struct broker *, const struct request *, struct reply *, struct error *);
+int on_done(struct broker *, const struct request *, struct reply *, struct error *);
+
+/* life.c, for on_ready() */
+void broker_is_ready(struct broker *b);
+
+/* attach.c: nothing is attached while inspecting; names are made of letters, digits, '_' and what
+ * `more` adds. */
+int broker_may_attach(const struct broker *b, const struct object *prog, struct error *err);
+bool broker_is_name(struct bytes name, const char *more);
+
+/* The object's fd as the kernel's attributes take it: handle NONE = 0, BAD = -1. Else as
+ * broker_object(). */
+int broker_object_fd(struct broker *b, uint32_t handle, enum object_kind kind, uint32_t *ret_fd,
+                     struct error *err);
+
+/* Puts a new object into the table and its handle into the reply. Takes the fd, also on failure. */
+int broker_add_object(struct broker *b, enum object_kind kind, int take_fd, struct reply *reply,
+                      struct object **ret, struct error *err);
+
+/* An object of this kind, or an error that names what was asked for and what is there. */
+int broker_object(struct broker *b, uint32_t handle, enum object_kind kind, struct object **ret,
+                  struct error *err);

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the broker keeps: five capabilities and the system calls of a table, for good. */
+#pragma once
+
+#include "base/error.h"
+
+int privileges_drop(struct error *err);
