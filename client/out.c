@@ -67,9 +67,11 @@ int out_grow(struct out *out, size_t size) {
                 return 0;
         if (size > SIZE_MAX / 2)
                 return -ENOMEM;
-        data = realloc(out->data, size + OUT_SLACK);
+        data = malloc(size + OUT_SLACK);
         if (!data)
                 return -ENOMEM;
+        memcpy(data, out->data, used);
+        free(out->data);
         out->data = data;
         out->pos = data + used;
         out->end = data + size;

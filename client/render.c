@@ -31,19 +31,6 @@ const char *const output_mode_names[_OUTPUT_MODE_MAX] = {
 
 /* --- splitting a row --- */
 
-/* Bytes of an object by its first byte; 0 = the length is inside. */
-/* clang-format off */
-static const uint8_t object_length[256] = {
-        [0x00 ... 0x7f] = 1, [0xe0 ... 0xff] = 1, [0xc0] = 1, [0xc2 ... 0xc3] = 1,
-        [0xa0] = 1, [0xa1] = 2, [0xa2] = 3, [0xa3] = 4, [0xa4] = 5, [0xa5] = 6, [0xa6] = 7, [0xa7] = 8,
-        [0xa8] = 9, [0xa9] = 10, [0xaa] = 11, [0xab] = 12, [0xac] = 13, [0xad] = 14, [0xae] = 15, [0xaf] = 16,
-        [0xb0] = 17, [0xb1] = 18, [0xb2] = 19, [0xb3] = 20, [0xb4] = 21, [0xb5] = 22, [0xb6] = 23, [0xb7] = 24,
-        [0xb8] = 25, [0xb9] = 26, [0xba] = 27, [0xbb] = 28, [0xbc] = 29, [0xbd] = 30, [0xbe] = 31, [0xbf] = 32,
-        [0xca] = 5, [0xcb] = 9, [0xcc] = 2, [0xcd] = 3, [0xce] = 5, [0xcf] = 9,
-        [0xd0] = 2, [0xd1] = 3, [0xd2] = 5, [0xd3] = 9,
-};
-/* clang-format on */
-
 static uint16_t load_be16(const uint8_t *p) {
         uint16_t v;
 
@@ -82,20 +69,39 @@ static size_t long_length(const uint8_t *p) {
         }
 }
 
-/* The byte behind the object at p < end, or NULL when it does not end before `end`. Headers may be
- * read past it (RENDER_SLACK). */
+static __attribute__((noinline)) const uint8_t *skip_rare(const uint8_t *p, const uint8_t *end) {
+        struct mp_reader r = { p, end };
+        size_t n = long_length(p);
+
+        if (n > 0)
+                return n <= (size_t)(end - p) ? p + n : NULL;
+        return mp_skip(&r) < 0 ? NULL : r.pos;
+}
+
+/*
+ * The byte behind the object at p < end, or NULL when it does not end before `end`. Headers may be
+ * read past it (RENDER_SLACK). A chain of branches and no table: predicted, each element's start
+ * then depends on an addition only, and the processor works on several elements and rows at once.
+ */
 static inline const uint8_t *skip(const uint8_t *p, const uint8_t *end) {
-        size_t n = object_length[*p];
+        uint8_t c = *p;
+        size_t n;
 
-        if (unlikely(n == 0)) {
-                n = long_length(p);
-                if (n == 0) {
-                        struct mp_reader r = { p, end };
-
-                        return mp_skip(&r) < 0 ? NULL : r.pos;
-                }
-        }
-        return n <= (size_t)(end - p) ? p + n : NULL;
+        if (c < 0x80)
+                return p + 1;
+        if ((c & 0xe0) == 0xa0)
+                n = 1 + (size_t)(c & 0x1f);
+        else if (c == 0xce)
+                n = 5;
+        else if (c == 0xcd)
+                n = 3;
+        else if (c == 0xcf)
+                n = 9;
+        else if (c == 0xcc)
+                n = 2;
+        else
+                return skip_rare(p, end);
+        return likely(n <= (size_t)(end - p)) ? p + n : NULL;
 }
 
 /* Elements of the array at p; moves p behind its header. UINT32_MAX when there is none. */
