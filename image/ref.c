@@ -121,7 +121,7 @@ static int split_host(char *name, const char *text, struct image_ref *ref, struc
                                 return refuse(
                                         text, err,
                                         "what stands before the first '/' is not HOST[:PORT]");
-                        snprintf(ref->host, sizeof(ref->host), "%s", name);
+                        snprintf(ref->host, sizeof(ref->host), "%.255s", name);
                         name = slash + 1;
                 } else {
                         *slash = '/';
@@ -134,7 +134,7 @@ static int split_host(char *name, const char *text, struct image_ref *ref, struc
         if (ref->host[0] == '\0' && strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64)
                 return refuse(text, err,
                               "64 hexadecimal digits alone are no name; write NAME@sha256:HEX");
-        snprintf(ref->path, sizeof(ref->path), "%s", name);
+        snprintf(ref->path, sizeof(ref->path), "%.255s", name);
         return 0;
 }
 

@@ -118,7 +118,7 @@ static int load_definition(struct store *store, const struct descriptor *config,
 static int load_manifest(struct store *store, const struct descriptor *d, struct image *image,
                          struct error *err) {
         cleanup_document struct document manifest = { 0 };
-        const struct descriptor *layer;
+        const struct descriptor *layer = NULL;
         int r;
 
         r = blob_read_document(store->root_fd, d, &manifest, err);
