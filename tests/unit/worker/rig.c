@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rig.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+#include "base/file.h"
+#include "tests/lib/needs.h"
+
+#define FRAME_ROOM (64u << 10)
+
+/* --- host.h --- */
+
+static int host_event_fd = -1;
+static enum host_event host_says;
+
+int host_map_fd(int placeholder_fd, int *ret_fd) {
+        int fd = fcntl(placeholder_fd, F_DUPFD_CLOEXEC, 3);
+
+        if (fd < 0)
+                return -errno;
+        *ret_fd = fd;
+        return 0;
+}
+
+int host_fd(void) {
+        if (host_event_fd < 0)
+                host_event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return host_event_fd;
+}
+
+enum host_event host_next(void) {
+        return host_says;
+}
+
+void rig_host_says(enum host_event event) {
+        uint64_t one = 1;
+
+        host_says = event;
+        assert_int_equal(write(host_fd(), &one, sizeof(one)), sizeof(one));
+}
+
+/* --- the rig --- */
+
+struct bytes rig_object(const char *name) {
+        struct buf b = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
+        char path[512];
+        int r;
+
+        snprintf(path, sizeof(path), "%s/%s-%s.bpf.o", TEST_BUILD_DIR, name, TEST_ARCH);
+        r = read_file_at(AT_FDCWD, path, &b);
+        if (r < 0)
+                fail_msg("cannot read %s: %s", path, strerror(-r));
+        return BYTES(b.data, b.len);
+}
+
+int rig_open(struct rig *rig, struct bytes object, const char *definition, size_t ring_size) {
+        const char *text = definition ? definition : "";
+
+        *rig = (struct rig){
+                .start = {
+                        .image = "test",
+                        .is_host_wide = true,
+                        .object_fd = memfd_sealed("object", object.data, object.len),
+                        .definition_fd = memfd_sealed("definition", text, strlen(text)),
+                        .ring_fd = memfd_sized("ring", EVENT_RING_HEADER_SIZE + ring_size),
+                        .bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                        .btf_fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC),
+                        .n_cpus = (uint32_t)libbpf_num_possible_cpus(),
+                },
+        };
+        rig->params[0] = 0x80;
+        rig->start.params = BYTES(rig->params, 1);
+        rig->frame = malloc(FRAME_ROOM);
+        host_says = HOST_NONE;
+        assert_int_equal(ring_reader_init(&rig->reader, rig->start.ring_fd, ring_size), 0);
+        return gadget_open(&rig->gadget, &rig->start, &rig->err);
+}
+
+void rig_param(struct rig *rig, const char *key, const char *value) {
+        uint8_t *p = rig->params + rig->start.params.len;
+
+        assert_true(rig->params[0] < 0x8f);
+        rig->params[0]++;
+        p = mp_put_str(p, key, (uint32_t)strlen(key));
+        p = mp_put_str(p, value, (uint32_t)strlen(value));
+        rig->start.params.len = (size_t)(p - rig->params);
+}
+
+int rig_start(struct rig *rig) {
+        int r = gadget_load(&rig->gadget, &rig->detail, &rig->err);
+
+        if (r == 0)
+                r = run_init(&rig->run, &rig->gadget, &rig->err);
+        if (r == 0)
+                ring_cursor_oldest(&rig->reader, &rig->cursor);
+        return r < 0 ? r : gadget_attach(&rig->gadget, &rig->err);
+}
+
+int rig_next_row(struct rig *rig, unsigned int *ret_stream, struct mp_reader *ret_fields) {
+        struct mp_reader row;
+        uint32_t n;
+
+        if (rig->n_rows == 0) {
+                int r = ring_read(&rig->reader, &rig->cursor, rig->frame, FRAME_ROOM,
+                                  &rig->current);
+
+                if (r == 0) {
+                        run_drain(&rig->run);
+                        r = ring_read(&rig->reader, &rig->cursor, rig->frame, FRAME_ROOM,
+                                      &rig->current);
+                }
+                assert_true(r >= 0);
+                if (r == 0)
+                        return 0;
+                rig->n_rows = rig->current.header.n_rows;
+                rig->rows = mp_reader_of(BYTES(rig->frame, rig->current.header.length));
+        }
+        row = rig->rows;
+        assert_int_equal(mp_skip(&rig->rows), 0);
+        row.end = rig->rows.pos;
+        assert_int_equal(mp_read_array(&row, &n), 0);
+        rig->n_rows--;
+        if (rig->n_rows == 0)
+                assert_ptr_equal(rig->rows.pos, rig->rows.end);
+        *ret_stream = rig->current.header.stream;
+        *ret_fields = row;
+        return 1;
+}
+
+void rig_done(struct rig *rig) {
+        run_done(&rig->run);
+        gadget_done(&rig->gadget);
+        ring_reader_done(&rig->reader);
+        close_fd(&rig->start.object_fd);
+        close_fd(&rig->start.definition_fd);
+        close_fd(&rig->start.ring_fd);
+        close_fd(&rig->start.bell_fd);
+        close_fd(&rig->start.btf_fd);
+        free(rig->detail);
+        free(rig->frame);
+}

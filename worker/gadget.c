@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/gadget.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "gadget/api.h"
+#include "worker/elf-check.h"
+
+#define LOG_LINES_SHOWN 30
+#define FILTER_BY_MNTNS "gadget_filter_by_mntns"
+
+/* What libbpf complained about last: it returns an errno, its messages say of what. */
+static struct {
+        char last[512];    /* last warning, one line */
+        char program[128]; /* program named by the last warning that names one */
+} complaints;
+
+static int on_libbpf_message(enum libbpf_print_level level, const char *fmt, va_list args) {
+        static const char before_name[] = "libbpf: prog '";
+        char text[sizeof(complaints.last)];
+        size_t n;
+
+        vsnprintf(text, sizeof(text), fmt, args);
+        text[strcspn(text, "\n")] = '\0';
+        log_debug("%s", text);
+        if (level != LIBBPF_WARN || text[0] == '\0')
+                return 0;
+        n = strlen(before_name);
+        if (strncmp(text, before_name, n) == 0)
+                snprintf(complaints.program, sizeof(complaints.program), "%.*s",
+                         (int)strcspn(text + n, "'"), text + n);
+        snprintf(complaints.last, sizeof(complaints.last), "%s",
+                 str_after(text, "libbpf: ") ?: text);
+        return 0;
+}
+
+/* A read-only private view of a sealed memfd. */
+static int map_file(int fd, size_t max, struct bytes *ret) {
+        struct stat st;
+        void *p;
+
+        *ret = (struct bytes){ 0 };
+        if (fd < 0)
+                return 0;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if ((uint64_t)st.st_size > max)
+                return -EFBIG;
+        if (st.st_size == 0)
+                return 0;
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+                return -errno;
+        *ret = BYTES(p, (size_t)st.st_size);
+        return 0;
+}
+
+static void unmap_file(struct bytes *b) {
+        if (b->data)
+                munmap((void *)(uintptr_t)b->data, b->len);
+        *b = (struct bytes){ 0 };
+}
+
+static int open_object(struct gadget *g, struct error *err) {
+        cleanup(unmap_file) struct bytes object = { 0 };
+        LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "gadget");
+        struct bpf_map *map;
+        int r;
+
+        r = map_file(g->start->object_fd, LIMIT_OBJECT_SIZE_MAX, &object);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "cannot read the eBPF object");
+        r = elf_check(object, err);
+        if (r < 0)
+                return r;
+        libbpf_set_print(on_libbpf_message);
+        g->object = bpf_object__open_mem(object.data, object.len, &opts);
+        if (!g->object)
+                return error_set(err, ERROR_INVALID, -errno,
+                                 "libbpf cannot read the eBPF object: %s",
+                                 complaints.last[0] ? complaints.last : strerror(errno));
+        /* Nothing of a gadget outlives it, and two gadgets share nothing. */
+        bpf_object__for_each_map(map, g->object) {
+                if (bpf_map__pin_path(map))
+                        log_info("map '%s' is not pinned: gadgets share no maps",
+                                 bpf_map__name(map));
+                (void)bpf_map__set_pin_path(map, NULL);
+        }
+        return 0;
+}
+
+static int open_definition(struct gadget *g, struct error *err) {
+        cleanup(unmap_file) struct bytes text = { 0 };
+        int r;
+
+        r = map_file(g->start->definition_fd, LIMIT_DEFINITION_SIZE_MAX, &text);
+        if (r < 0)
+                return error_set(err, ERROR_LIMIT, r,
+                                 "cannot read gadget.yaml, or it has more than %d bytes",
+                                 LIMIT_DEFINITION_SIZE_MAX);
+        return definition_init(&g->definition, text, err);
+}
+
+/* The definition's programs must exist. */
+static int check_programs(const struct gadget *g, struct error *err) {
+        for (size_t i = 0; i < g->definition.n_programs; i++) {
+                const struct definition_program *p = &g->definition.programs[i];
+
+                if (!bpf_object__find_program_by_name(g->object, p->name))
+                        return definition_error(p->node, err, NULL,
+                                                "the object has no program '%.64s'", p->name);
+        }
+        return 0;
+}
+
+int gadget_open(struct gadget *g, const struct host_start *start, struct error *err) {
+        int r;
+
+        *g = (struct gadget){ .start = start };
+        r = open_object(g, err);
+        if (r == 0)
+                r = open_definition(g, err);
+        if (r == 0)
+                r = gadget_find_sources(g, err);
+        if (r == 0)
+                r = gadget_describe(g, err);
+        if (r == 0)
+                r = params_init(&g->params, g->object, &g->definition, err);
+        return r < 0 ? r : check_programs(g, err);
+}
+
+/* --- the verifier's word --- */
+
+static bool is_line_of(const char *line, const char *begin) {
+        return strncmp(line, begin, strlen(begin)) == 0;
+}
+
+/* The last line that says why, and the last lines in all. The log is cut into lines in place. */
+static void read_verifier_log(char *log, char *reason, size_t room, char **ret_detail) {
+        char *shown = log + strlen(log);
+        unsigned int lines = 0;
+
+        while (shown > log && (shown[-1] == '\n'))
+                *--shown = '\0';
+        while (shown > log) {
+                if (shown[-1] == '\n' && ++lines == LOG_LINES_SHOWN)
+                        break;
+                shown--;
+        }
+        if (strlen(shown) > LIMIT_ERROR_DETAIL_MAX - 1)
+                shown += strlen(shown) - (LIMIT_ERROR_DETAIL_MAX - 1);
+        *ret_detail = strdup(shown);
+        reason[0] = '\0';
+        for (char *line = strtok(shown, "\n"); line; line = strtok(NULL, "\n"))
+                if (!is_line_of(line, "processed ") && !is_line_of(line, "verification time") &&
+                    !is_line_of(line, "stack depth"))
+                        snprintf(reason, room, "%s", line);
+}
+
+static int explain_load(const struct gadget *g, int r, char *log, char **ret_detail,
+                        struct error *err) {
+        const char *program = complaints.program[0] ? complaints.program : "(unknown)";
+        char reason[160];
+
+        if (log[0] != '\0') {
+                read_verifier_log(log, reason, sizeof(reason), ret_detail);
+                return error_set(err, ERROR_INVALID, r,
+                                 "the kernel's verifier refused program '%s': %s", program, reason);
+        }
+        if (g->start->btf_fd < 0)
+                return error_set(err, ERROR_UNAVAILABLE, r,
+                                 "this kernel has no BTF (/sys/kernel/btf/vmlinux), which the "
+                                 "gadget needs: %s",
+                                 complaints.last);
+        return error_set(err, r == -EPERM ? ERROR_DENIED : ERROR_UNAVAILABLE, r,
+                         "the gadget cannot be loaded: %s",
+                         complaints.last[0] ? complaints.last : strerror(-r));
+}
+
+int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
+        struct bpf_program *program;
+        char *log;
+        int r;
+
+        /* Inspecting asks what there is: nothing need be given. */
+        if (!g->start->inspect || g->start->params.len > 0) {
+                r = params_apply(&g->params, g->start->params, err);
+                if (r < 0)
+                        return r;
+        }
+        if (!g->start->is_host_wide) {
+                r = params_set_flag(g->object, FILTER_BY_MNTNS, true);
+                if (r < 0)
+                        return error_set(err, ERROR_INVALID, r,
+                                         "variable '%s' lies outside of its section",
+                                         FILTER_BY_MNTNS);
+        }
+        /* Untouched until the verifier refuses a program: libbpf asks for its log only then. */
+        log = mmap(NULL, LIMIT_VERIFIER_LOG_MAX, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (log == MAP_FAILED)
+                return error_set(err, ERROR_INTERNAL, -errno, "no memory for the verifier's log");
+        bpf_object__for_each_program(program, g->object)(void)
+                bpf_program__set_log_buf(program, log, LIMIT_VERIFIER_LOG_MAX);
+        r = bpf_object__load(g->object);
+        if (r < 0)
+                r = explain_load(g, r, log, ret_detail, err);
+        bpf_object__for_each_program(program, g->object)(void)
+                bpf_program__set_log_buf(program, NULL, 0);
+        munmap(log, LIMIT_VERIFIER_LOG_MAX);
+        return r;
+}
+
+static int explain_attach(const struct bpf_program *program, int r, struct error *err) {
+        const char *section = bpf_program__section_name(program),
+                   *name = bpf_program__name(program);
+
+        switch (-r) {
+        case ENOENT:
+        case ESRCH:
+                return error_set(err, ERROR_UNAVAILABLE, r,
+                                 "program '%s': this kernel has no hook '%s'", name, section);
+        case EOPNOTSUPP:
+        case EINVAL:
+                return error_set(err, ERROR_UNAVAILABLE, r,
+                                 "program '%s': cannot be attached to '%s': %s", name, section,
+                                 complaints.last[0] ? complaints.last : strerror(-r));
+        case E2BIG:
+                return error_set(
+                        err, ERROR_LIMIT, r,
+                        "program '%s': hook '%s' has as many programs as the kernel allows", name,
+                        section);
+        default:
+                return error_set(err, r == -EPERM ? ERROR_DENIED : ERROR_UNAVAILABLE, r,
+                                 "program '%s': cannot be attached to '%s': %s", name, section,
+                                 strerror(-r));
+        }
+}
+
+int gadget_attach(struct gadget *g, struct error *err) {
+        struct bpf_program *program;
+        size_t n = 0;
+
+        bpf_object__for_each_program(program, g->object) n++;
+        g->links = calloc(n ? n : 1, sizeof(*g->links));
+        if (!g->links)
+                return -ENOMEM;
+        bpf_object__for_each_program(program, g->object) {
+                struct bpf_link *link;
+
+                if (!bpf_program__autoload(program))
+                        continue;
+                complaints.last[0] = '\0';
+                link = bpf_program__attach(program);
+                if (!link)
+                        return explain_attach(program, -errno, err);
+                g->links[g->n_links++] = link;
+        }
+        return 0;
+}
+
+void gadget_forget(struct gadget *g) {
+        for (size_t i = 0; i < g->n_sources; i++) {
+                annotations_done(&g->sources[i].annotations);
+                event_type_free(TAKE_PTR(g->sources[i].type));
+        }
+        type_enums_done(&g->enums);
+        params_done(&g->params);
+        definition_done(&g->definition);
+}
+
+void gadget_done(struct gadget *g) {
+        gadget_forget(g);
+        for (size_t i = 0; i < g->n_links; i++)
+                bpf_link__destroy(g->links[i]);
+        for (size_t i = 0; i < g->n_sources; i++)
+                free(g->sources[i].name);
+        free(g->links);
+        free(g->sources);
+        bpf_object__close(g->object);
+        *g = (struct gadget){ 0 };
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A gadget: an eBPF object and its definition file, opened from memory, understood, loaded. What it
+ * offers to users (data sources, parameters) is found by the naming conventions of convention.c.
+ */
+#pragma once
+
+#include "ipc/ring.h"
+#include "worker/host.h"
+#include "worker/params.h"
+#include "worker/types.h"
+
+/* One data source: what a client sees as a stream of rows. */
+struct source {
+        char *name;
+        enum stream_kind kind;
+        struct bpf_map *map;  /* kernel buffer (tracers), or the map that is read */
+        struct bpf_map *lost; /* <map>_lost_samples, or NULL */
+        struct event_type *type;
+        struct annotations annotations;
+};
+
+struct gadget {
+        const struct host_start *start;
+        struct definition definition;
+        struct bpf_object *object;
+        struct source *sources;
+        size_t n_sources;
+        struct type_enums enums;
+        struct params params;
+        struct bpf_link **links;
+        size_t n_links;
+};
+
+/* Checks and parses object and definition, finds data sources and parameters. Nothing reaches the
+ * kernel yet. `start` must outlive the gadget; gadget_done() is due in any case. */
+int gadget_open(struct gadget *g, const struct host_start *start, struct error *err);
+
+/* Applies the parameters and loads maps and programs; *ret_detail is the tail of the verifier's log
+ * if it refused one (the caller frees it), else it is not touched. */
+int gadget_load(struct gadget *g, char **ret_detail, struct error *err);
+
+/* Attaches all programs. */
+int gadget_attach(struct gadget *g, struct error *err);
+
+/* Frees what only loading and the schema need: definition, parameters, types. */
+void gadget_forget(struct gadget *g);
+
+void gadget_done(struct gadget *g);
+
+/* Finds the data sources of the opened object (convention.c). */
+int gadget_find_sources(struct gadget *g, struct error *err);
+
+/* Checks the definition's data sources and fields against those found and merges their annotations
+ * (describe.c). */
+int gadget_describe(struct gadget *g, struct error *err);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gadget-worker: one running gadget, with no privileges at all. It parses what is foreign (ELF,
+ * BTF, YAML, events) and asks its broker for everything else. It ends by returning from main: what
+ * it holds is the kernel's to release.
+ */
+#include <malloc.h>
+#include <sys/prctl.h>
+
+#include "base/log.h"
+#include "gadget/api.h"
+#include "worker/gadget.h"
+#include "worker/run.h"
+#include "worker/schema.h"
+
+static int start_gadget(struct gadget *g, struct run *run, struct host_start *start,
+                        char **ret_detail, struct error *err) {
+        cleanup_buf struct buf schema = BUF_INIT(LIMIT_SCHEMA_SIZE_MAX);
+        int r;
+
+        r = gadget_open(g, start, err);
+        if (r == 0)
+                r = gadget_load(g, ret_detail, err);
+        if (r == 0 && !start->inspect)
+                r = run_init(run, g, err);
+        if (r == 0 && !start->inspect)
+                r = gadget_attach(g, err);
+        if (r == 0)
+                r = schema_encode(g, &schema, err);
+        if (r == 0)
+                gadget_forget(g);
+        return r < 0 ? r : host_ready(BYTES(schema.data, schema.len), err);
+}
+
+int main(void) {
+        struct host_start start;
+        struct error err = { 0 };
+        struct gadget gadget;
+        struct run run = { 0 };
+        char *detail = NULL;
+        int r;
+
+        log_init("gadget-worker", CHILD_FD_LOG);
+        /* Kernel BTF is large and short-lived: always give such blocks back to the kernel when they
+         * are freed. */
+        mallopt(M_MMAP_THRESHOLD, 128 << 10);
+        /* Naps are short; the default slack of 50 us is as long as the shortest. */
+        (void)prctl(PR_SET_TIMERSLACK, 1000);
+
+        r = host_init(CHILD_FD_CHANNEL, &start, &err);
+        if (r == 0)
+                r = start_gadget(&gadget, &run, &start, &detail, &err);
+        if (r == 0)
+                r = start.inspect ? 0 : run_loop(&run);
+        if (r == 0)
+                host_done();
+        else if (r != -ECONNRESET)
+                host_fault(&err, detail);
+        return r < 0;
+}
