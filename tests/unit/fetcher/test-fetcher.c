@@ -2,6 +2,7 @@
 /* Challenges and origins: what a registry may make us say, and to whom. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 
 #include "fetcher/challenge.h"
 #include "fetcher/origin.h"
