@@ -15,7 +15,7 @@
 #include "tests/lib/run.h"
 #include "tests/lib/wait.h"
 
-#define ENV_RUNS_MAX 64
+#define ENV_RUNS_MAX 256
 
 struct env {
         char root[64];
