@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -102,6 +103,8 @@ int env_teardown(void **state) {
                                 r = -1;
                         }
                 }
+                /* A small disk, when a test has given the daemon one. */
+                umount2(env_path(env, "%s", GADGET_STATEDIR), MNT_DETACH);
                 if (leaks_check(env->leaks, 5 * NSEC_PER_SEC, text, sizeof(text)) < 0) {
                         print_error("left behind:\n%s", text);
                         if (env->daemon)
