@@ -37,6 +37,20 @@ static int check_bounds(struct bytes text, size_t max_values, struct error *err)
         return 0;
 }
 
+/*
+ * jansson's lexer (2.14) drops a byte of a string when its buffer cannot grow, and goes on: a
+ * digest would be another one. So what it allocates with takes note of a failure.
+ */
+static bool out_of_memory;
+
+static void *malloc_noting_failure(size_t n) {
+        void *p = malloc(n);
+
+        if (!p)
+                out_of_memory = true;
+        return p;
+}
+
 int json_parse(struct bytes text, size_t max_values, json_t **ret, struct error *err) {
         cleanup_json json_t *root = NULL;
         json_error_t where;
@@ -46,8 +60,10 @@ int json_parse(struct bytes text, size_t max_values, json_t **ret, struct error 
         if (r < 0)
                 return r;
 
+        json_set_alloc_funcs(malloc_noting_failure, free);
+        out_of_memory = false;
         root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &where);
-        if (!root && json_error_code(&where) == json_error_out_of_memory)
+        if (out_of_memory)
                 return error_set(err, ERROR_UNAVAILABLE, -ENOMEM, "no memory to parse JSON");
         if (!root)
                 return error_set(err, ERROR_INVALID, -EBADMSG, "is not JSON: line %d column %d: %s",
@@ -81,12 +97,20 @@ int json_get_u64(const json_t *object, const char *key, uint64_t *ret) {
 }
 
 int json_print(const json_t *root, char **ret, size_t *ret_n) {
-        char *text = json_dumps(root, JSON_COMPACT);
+        cleanup_free char *text = NULL;
+        size_t n;
 
-        if (!text)
+        /* Not json_dumps(): as of 2.14 it overlooks that memory ran out at a key and prints on
+         * without it. */
+        n = json_dumpb(root, NULL, 0, JSON_COMPACT);
+        if (n == 0)
                 return -ENOMEM;
-        *ret = text;
+        text = malloc(n + 1);
+        if (!text || json_dumpb(root, text, n, JSON_COMPACT) != n)
+                return -ENOMEM;
+        text[n] = '\0';
+        *ret = TAKE_PTR(text);
         if (ret_n)
-                *ret_n = strlen(text);
+                *ret_n = n;
         return 0;
 }
