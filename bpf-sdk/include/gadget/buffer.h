@@ -38,6 +38,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
 #define GADGET_MAX_EVENT_SIZE 10240
 
 #define GADGET_TRACER_MAP(_name, _size)                                                            \
@@ -71,13 +75,16 @@
                 return bpf_map_lookup_elem(&_name##_map, &zero);                                   \
         }
 
+/* Programs that reserved elsewhere pass NULL for the map. */
+#define NULL_lost_samples NULL
+
 /* One more event lost. Usable by a gadget that has a reason of its own to drop what it should have
  * sent. */
 #define gadget_count_lost(_map) __gadget_count_lost(_map##_lost_samples)
 
 static __always_inline void __gadget_count_lost(void *lost) {
         __u32 zero = 0;
-        __u64 *count = bpf_map_lookup_elem(lost, &zero);
+        __u64 *count = lost ? bpf_map_lookup_elem(lost, &zero) : NULL;
 
         if (count)
                 __sync_fetch_and_add(count, 1);

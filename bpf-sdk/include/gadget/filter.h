@@ -92,3 +92,9 @@ static __always_inline bool gadget_should_discard_data_current(void) {
         }
         return false;
 }
+
+/* gadget_should_discard_data_by_skb(), when sockets-map.h is there as well. */
+#define GADGET_HAS_FILTER
+#ifdef GADGET_HAS_SOCKETS_MAP
+#include <gadget/filter_by_socket.h>
+#endif

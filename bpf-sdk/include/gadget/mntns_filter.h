@@ -17,10 +17,10 @@
 /* false: everything on the host is of interest. */
 const volatile bool gadget_filter_by_mntns = false;
 
-/* The mount namespaces of interest. */
+/* The mount namespaces of interest. Preallocated: before 6.1 perf_event programs may use no other.
+ */
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(map_flags, BPF_F_NO_PREALLOC);
         __uint(max_entries, GADGET_MNTNS_FILTER_MAX);
         __type(key, gadget_mntns_id);
         __type(value, __u32);

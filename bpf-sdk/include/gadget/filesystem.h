@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Paths of files, as seen from the root of their mount namespace. A path is put together backwards,
+ * name by name and mount by mount, at the end of a buffer of this CPU.
+ */
+#pragma once
+
+#include <gadget/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#define GADGET_PATH_MAX 512
+#define GADGET_PATH_COMPONENTS_MAX 80
+
+/* Half of it takes the path. The other half is what the verifier must believe could be written past
+ * its end. */
+#define GADGET_PATH_BUFFER_SIZE 32768
+#define GADGET_PATH_SPACE (GADGET_PATH_BUFFER_SIZE / 2)
+#define GADGET_NAME_MASK 255
+
+struct gadget_path_buffer {
+        char data[GADGET_PATH_BUFFER_SIZE];
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct gadget_path_buffer);
+} bufs SEC(".maps");
+
+/* Puts "/name" before what stands at buffer[*at]. false when there is no more room, or no name. */
+static __always_inline bool gadget_path_prepend(struct gadget_path_buffer *buffer, __u32 *at,
+                                                struct dentry *dentry) {
+        const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+        __u32 len = BPF_CORE_READ(dentry, d_name.len) & GADGET_NAME_MASK;
+        __u32 start = *at - len - 1;
+
+        if (*at < len + 1 || start >= GADGET_PATH_SPACE)
+                return false;
+        start &= GADGET_PATH_SPACE - 1;
+        if (bpf_probe_read_kernel(&buffer->data[start + 1], len, name) < 0)
+                return false;
+        buffer->data[start] = '/';
+        *at = start;
+        return true;
+}
+
+/* The path as a string of at most GADGET_PATH_SPACE bytes, which stays until the next call on this
+ * CPU. "/" for the root; NULL only when this CPU has no buffer. What has more than 80 components
+ * loses the first ones. */
+static __always_inline void *get_path_str(struct path *path) {
+        struct dentry *dentry = BPF_CORE_READ(path, dentry);
+        struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+        struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+        __u32 at = GADGET_PATH_SPACE - 1;
+        struct gadget_path_buffer *buffer;
+        __u32 zero = 0;
+
+        buffer = bpf_map_lookup_elem(&bufs, &zero);
+        if (!buffer)
+                return NULL;
+        buffer->data[at] = '\0';
+
+        for (int i = 0; i < GADGET_PATH_COMPONENTS_MAX; i++) {
+                struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+
+                if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+                        struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+
+                        if (below == mount)
+                                break; /* the namespace's own root */
+                        dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+                        mount = below;
+                        continue;
+                }
+                if (dentry == parent)
+                        break; /* not mounted anywhere: pipes, sockets, deleted mounts */
+                if (!gadget_path_prepend(buffer, &at, dentry))
+                        break;
+                dentry = parent;
+        }
+
+        /* Nothing but a root has no name of its own. */
+        if (at == GADGET_PATH_SPACE - 1) {
+                at--;
+                buffer->data[at] = '/';
+        }
+        at &= GADGET_PATH_SPACE - 1;
+        return &buffer->data[at];
+}
+
+/* The open file behind a descriptor of the current process; NULL when it has none. */
+static __always_inline struct file *get_struct_file_for_fd(int fd) {
+        struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+        struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+        struct file **files = BPF_CORE_READ(table, fd);
+        struct file *file = NULL;
+
+        if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+                return NULL;
+        bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+        return file;
+}
+
+/* Copies the path of an open file into buf. The string's length with its NUL, or a negative number.
+ */
+static __always_inline long read_full_path_of_open_file_fd(int fd, char *buf, __u64 len) {
+        struct file *file = get_struct_file_for_fd(fd);
+        struct path path;
+        void *text;
+
+        if (!file)
+                return -1;
+        path = BPF_CORE_READ(file, f_path);
+        text = get_path_str(&path);
+        if (!text)
+                return -1;
+        return bpf_probe_read_kernel_str(buf, len, text);
+}
