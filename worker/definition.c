@@ -535,6 +535,6 @@ void definition_done(struct definition *d) {
         free(d->programs);
         free(d->annotations.items);
         free(d->param_defaults.items);
-        yaml_free(d->tree);
+        yaml_tree_free(d->tree);
         *d = (struct definition){ 0 };
 }

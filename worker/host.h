@@ -1,37 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's only window: its broker. Everything that a worker needs from outside comes through here, synchronously while
- * loading, by poll afterwards. libbpf's bpf(), perf_event_open(), and the few files it opens are caught underneath and take the
- * same way (host-syscall.c, host-file.c), so the rest of the worker uses stock libbpf and never notices.
+ * The worker's only window: its broker. Everything that a worker needs from outside comes through
+ * here, synchronously while loading, by poll afterwards. libbpf's bpf(), perf_event_open(), and the
+ * few files it opens are caught underneath and take the same way (host-syscall.c, host-file.c), so
+ * the rest of the worker uses stock libbpf and never notices.
  */
 #pragma once
 
 #include "base/error.h"
 
 struct host_start {
-        const char *image;    /* for messages */
-        struct bytes params;  /* msgpack map str -> str */
-        bool inspect;         /* load, say READY, end: attach nothing */
-        bool is_host_wide;    /* leave gadget_filter_by_mntns false */
+        const char *image;   /* for messages */
+        struct bytes params; /* msgpack map str -> str */
+        bool inspect;        /* load, say READY, end: attach nothing */
+        bool is_host_wide;   /* leave gadget_filter_by_mntns false */
         int object_fd;
         int definition_fd;
         int ring_fd;
         int bell_fd;
-        int btf_fd;           /* kernel BTF; -1 = this kernel has none */
-        uint32_t n_cpus;      /* possible CPUs: slots of per-CPU maps, buffers of a perf event array */
+        int btf_fd;      /* kernel BTF; -1 = this kernel has none */
+        uint32_t n_cpus; /* possible CPUs: slots of per-CPU maps, buffers of a perf event array */
 };
 
-/* Takes the channel, installs the loading seccomp filter, waits for the start message. Strings stay valid for ever. */
+/* Takes the channel, installs the loading seccomp filter, waits for the start message. Strings stay
+ * valid for ever. */
 int host_init(int channel_fd, struct host_start *ret, struct error *err);
 
-/* The real fd behind libbpf's placeholder for a map that this worker reads (ring, map, stack map). Owned by the caller. */
+/* The real fd behind libbpf's placeholder for a map that this worker reads (ring, map, stack map).
+ * Owned by the caller. */
 int host_map_fd(int placeholder_fd, int *ret_fd);
 
-/* Creates the iterator fd of an attached iter/ program's link (placeholder); read() it for the seq output. */
+/* The same, also for deleting what was read (BPF_MAP_DELETE_*, BPF_MAP_LOOKUP_AND_DELETE_*). Not
+ * for maps of programs, maps or events, and not for the filter map. */
+int host_map_fd_writable(int placeholder_fd, int *ret_fd);
+
+/* When inspecting, nothing is attached that would tell the broker the hooks: says them, one by one
+ * ("tracepoint/..."). */
+void host_declare_hook(const char *section);
+
+/* Creates the iterator fd of an attached iter/ program's link (placeholder); read() it for the seq
+ * output. */
 int host_iter_create(int link_placeholder_fd, int *ret_fd);
 
-/* Loaded (and attached unless inspecting): hands the encoded schema over and enters the RUNNING phase, in which the broker
- * answers map reads only; installs the steady-state seccomp filter. */
+/* Loaded (and attached unless inspecting): hands the encoded schema over and enters the RUNNING
+ * phase, in which the broker answers map reads only; installs the steady-state seccomp filter. */
 int host_ready(struct bytes schema, struct error *err);
 
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
@@ -39,9 +51,10 @@ void host_fault(const struct error *err, const char *detail);
 
 enum host_event {
         HOST_NONE,
-        HOST_STOP,   /* programs are detached: drain everything, write the last counters, host_done(), exit */
+        HOST_STOP, /* programs are detached: drain everything, write the last counters, host_done(),
+                      exit */
         HOST_CLOSED, /* the broker is gone: exit */
 };
-int host_fd(void);                 /* readable when host_next() has something */
-enum host_event host_next(void);   /* never blocks */
+int host_fd(void);               /* readable when host_next() has something */
+enum host_event host_next(void); /* never blocks */
 void host_done(void);

@@ -18,11 +18,11 @@ static void parse_done(struct parse *p) {
         yaml_parser_delete(&p->parser);
 }
 
-struct yaml *yaml_free(struct yaml *node) {
+struct yaml *yaml_tree_free(struct yaml *node) {
         if (!node)
                 return NULL;
         for (size_t i = 0; i < node->n; i++)
-                yaml_free(node->items[i]);
+                yaml_tree_free(node->items[i]);
         free(node->items);
         free(node->text);
         free(node);
@@ -62,7 +62,7 @@ static int append(struct parse *p, struct yaml *list, struct yaml *take_item) {
         struct yaml **items = reallocarray(list->items, list->n + 1, sizeof(*items));
 
         if (!items) {
-                yaml_free(take_item);
+                yaml_tree_free(take_item);
                 return oom(p);
         }
         list->items = items;
@@ -102,7 +102,7 @@ static int build_items(struct parse *p, struct yaml *list, yaml_event_type_t end
                 if (list->kind == YAML_MAP && list->n % 2 == 0) {
                         r = check_key(list, item, p->err);
                         if (r < 0) {
-                                yaml_free(item);
+                                yaml_tree_free(item);
                                 return r;
                         }
                 }
@@ -115,7 +115,7 @@ static int build_items(struct parse *p, struct yaml *list, yaml_event_type_t end
 /* The node that begins with `event`. */
 static int build(struct parse *p, const yaml_event_t *event, unsigned int depth,
                  struct yaml **ret) {
-        cleanup(yaml_freep) struct yaml *node = calloc(1, sizeof(*node));
+        cleanup(yaml_tree_freep) struct yaml *node = calloc(1, sizeof(*node));
         bool is_map = event->type == YAML_MAPPING_START_EVENT;
         int r;
 
@@ -148,7 +148,7 @@ static int build(struct parse *p, const yaml_event_t *event, unsigned int depth,
 
 int yaml_parse(struct bytes text, struct yaml **ret, struct error *err) {
         cleanup(parse_done) struct parse p = { .err = err };
-        cleanup(yaml_freep) struct yaml *root = NULL;
+        cleanup(yaml_tree_freep) struct yaml *root = NULL;
 
         if (!yaml_parser_initialize(&p.parser))
                 return oom(&p);

@@ -21,8 +21,8 @@ struct yaml {
 
 /* NULL for an empty document. Messages begin with "line:column: ". */
 int yaml_parse(struct bytes text, struct yaml **ret, struct error *err);
-struct yaml *yaml_free(struct yaml *node);
-DEFINE_CLEANUP(struct yaml, yaml_free)
+struct yaml *yaml_tree_free(struct yaml *node);
+DEFINE_CLEANUP(struct yaml, yaml_tree_free)
 
 /* True for a value left out, "~" or "null". */
 bool yaml_is_null(const struct yaml *node);

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/host.h"
+
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/log.h"
+#include "worker/host-link.h"
+#include "worker/sandbox.h"
+
+#define FDS_MAX 4 /* that come with one message */
+
+static struct {
+        int fd;
+        int poll_fd; /* the channel, and the anchor for a STOP that came while a reply was awaited
+                      */
+        uint32_t seq;
+        bool is_stopping;
+        bool is_direct; /* bpf() may read maps by itself */
+        struct broker_hello hello;
+        int btf_fd;
+        struct bytes btf;
+} host = { .fd = -1, .poll_fd = -1, .btf_fd = -1 };
+
+uint32_t host_n_cpus(void) {
+        return host.hello.n_cpus;
+}
+
+bool host_reads_maps_directly(void) {
+        return host.is_direct;
+}
+
+struct bytes host_btf(void) {
+        return host.btf;
+}
+
+int host_btf_fd(void) {
+        return host.btf_fd;
+}
+
+/* A worker without its broker has nobody to tell, and nothing to do. */
+static void lost(void) {
+        _exit(1);
+}
+
+/* The part of the message that lies in [begin, begin + n). */
+static size_t cut(const struct host_call *call, size_t begin, size_t n, struct iovec *out) {
+        size_t at = 0, n_out = 0;
+
+        for (size_t i = 0; i < call->n_parts && n > 0; i++) {
+                size_t len = call->parts[i].iov_len;
+
+                if (begin < at + len) {
+                        size_t skip = begin - at, take = MIN(len - skip, n);
+
+                        out[n_out].iov_base = (uint8_t *)call->parts[i].iov_base + skip;
+                        out[n_out].iov_len = take;
+                        n_out++;
+                        begin += take;
+                        n -= take;
+                }
+                at += len;
+        }
+        return n_out;
+}
+
+static void send_request(const struct host_call *call) {
+        struct broker_frame frame = { .type = (uint16_t)call->type, .seq = ++host.seq };
+        size_t total = 0;
+
+        for (size_t i = 0; i < call->n_parts; i++)
+                total += call->parts[i].iov_len;
+        frame.total = (uint32_t)total;
+        do {
+                size_t chunk = MIN(total - frame.offset, (size_t)BROKER_CHUNK_MAX);
+                struct iovec iov[1 + HOST_PARTS_MAX] = { PART(&frame, sizeof(frame)) };
+                struct msghdr msg = { .msg_iov = iov };
+                ssize_t n;
+
+                msg.msg_iovlen = 1 + cut(call, frame.offset, chunk, iov + 1);
+                do
+                        n = sendmsg(host.fd, &msg, MSG_NOSIGNAL);
+                while (n < 0 && errno == EINTR);
+                if (n < 0)
+                        lost();
+                frame.offset += (uint32_t)chunk;
+        } while (frame.offset < total);
+}
+
+/* One chunk: its frame, what is behind the frame into body and out, fds. Bytes behind the frame;
+ * -EAGAIN, or -ECONNRESET at the end. */
+static ssize_t receive_chunk(struct broker_frame *frame, void *body, size_t body_size, void *out,
+                             size_t out_size, int *fds, int flags) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        } control;
+        struct iovec iov[] = { PART(frame, sizeof(*frame)), PART(body, body_size),
+                               PART(out, out_size) };
+        struct msghdr msg = { .msg_iov = iov,
+                              .msg_iovlen = ARRAY_SIZE(iov),
+                              .msg_control = &control,
+                              .msg_controllen = sizeof(control) };
+        struct cmsghdr *c;
+        ssize_t n;
+
+        do
+                n = recvmsg(host.fd, &msg, MSG_CMSG_CLOEXEC | flags);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return errno == EAGAIN ? -EAGAIN : -ECONNRESET;
+        if (n < (ssize_t)sizeof(*frame))
+                return -ECONNRESET;
+        c = CMSG_FIRSTHDR(&msg);
+        if (c && c->cmsg_type == SCM_RIGHTS)
+                memcpy(fds, CMSG_DATA(c), MIN(c->cmsg_len - CMSG_LEN(0), FDS_MAX * sizeof(int)));
+        return n - (ssize_t)sizeof(*frame);
+}
+
+/* STOP may cross a request. It is kept, and the anchor makes host_fd() readable again. */
+static void note_stop(void) {
+        host.is_stopping = true;
+        (void)eventfd_write(host_fd_anchor(), 1);
+}
+
+static int receive_reply(struct host_call *call) {
+        struct broker_reply reply = { 0 };
+        struct broker_frame frame;
+        int fds[FDS_MAX] = { -1, -1, -1, -1 };
+        size_t got = 0, wanted;
+        ssize_t n;
+
+        call->out_len = 0;
+        do {
+                bool is_first = got == 0;
+                size_t done = is_first ? 0 : got - sizeof(reply);
+                size_t room = call->out_size > done ? call->out_size - done : 0;
+
+                n = receive_chunk(&frame, &reply, is_first ? sizeof(reply) : 0,
+                                  (uint8_t *)call->out + MIN(done, call->out_size), room, fds, 0);
+                if (n < 0)
+                        lost();
+                if (frame.type == BROKER_STOP) {
+                        note_stop();
+                        wanted = got + 1;
+                        continue;
+                }
+                wanted = frame.total;
+                /* Counted as sent: what did not fit is skipped. */
+                got += MIN(wanted - got, (size_t)BROKER_CHUNK_MAX);
+        } while (got < wanted);
+        call->out_len = MIN(got - sizeof(reply), call->out_size);
+        call->handle = reply.handle;
+        call->fd = fds[0];
+        return reply.result;
+}
+
+int host_call(struct host_call *call) {
+        send_request(call);
+        return receive_reply(call);
+}
+
+void host_tell(const struct host_call *call) {
+        send_request(call);
+}
+
+/* A whole message that the broker sends by itself; *ret_data is malloc'd. */
+static int receive_message(enum broker_type type, uint8_t **ret_data, size_t *ret_len, int *fds) {
+        cleanup_free uint8_t *data = malloc(BROKER_CHUNK_MAX);
+        struct broker_frame frame;
+        size_t len = 0;
+        ssize_t n;
+
+        do {
+                uint8_t *grown;
+
+                if (!data)
+                        return -ENOMEM;
+                n = receive_chunk(&frame, NULL, 0, data + len, BROKER_CHUNK_MAX, fds, 0);
+                if (n < 0)
+                        return (int)n;
+                if (frame.type != type || frame.offset != len)
+                        return -EPROTO;
+                len += (size_t)n;
+                if (len >= frame.total)
+                        break;
+                grown = realloc(data, len + BROKER_CHUNK_MAX);
+                if (!grown)
+                        return -ENOMEM;
+                TAKE_PTR(data);
+                data = grown;
+        } while (true);
+        *ret_data = TAKE_PTR(data);
+        *ret_len = len;
+        return 0;
+}
+
+/* Linux maps its BTF since 6.15; before, it is read, a page at a time. Either happens while the
+ * broker waits for the cgroups. */
+static int map_btf(void) {
+        struct stat st;
+        uint8_t *data;
+        size_t done = 0;
+
+        if (fstat(host.btf_fd, &st) < 0)
+                return -errno;
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, host.btf_fd, 0);
+        if (data == MAP_FAILED) {
+                data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                if (data == MAP_FAILED)
+                        return -errno;
+                while (done < (size_t)st.st_size) {
+                        ssize_t n = pread(host.btf_fd, data + done, (size_t)st.st_size - done,
+                                          (off_t)done);
+
+                        if (n <= 0)
+                                break;
+                        done += (size_t)n;
+                }
+        }
+        host.btf = BYTES(data, (size_t)st.st_size);
+        return 0;
+}
+
+static void forget_btf(void) {
+        if (host.btf.len > 0)
+                munmap((void *)(uintptr_t)host.btf.data, host.btf.len);
+        host.btf = BYTES(NULL, 0);
+        close_fd(&host.btf_fd);
+}
+
+static int receive_hello(struct error *err) {
+        cleanup_free uint8_t *data = NULL;
+        int fds[FDS_MAX] = { -1, -1, -1, -1 }, r;
+        size_t len;
+
+        r = receive_message(BROKER_HELLO, &data, &len, fds);
+        if (r < 0 || len != sizeof(host.hello))
+                return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker did not say hello");
+        memcpy(&host.hello, data, len);
+        host.btf_fd = fds[0];
+        if (host.btf_fd >= 0) {
+                r = map_btf();
+                if (r < 0)
+                        log_warning_errno(r, "cannot read the kernel's BTF, going on without");
+        }
+        return 0;
+}
+
+static int receive_start(struct host_start *ret, struct error *err) {
+        int fds[FDS_MAX] = { -1, -1, -1, -1 }, r;
+        struct broker_start start;
+        cleanup_free uint8_t *data = NULL;
+        char *image;
+        size_t len;
+
+        r = receive_message(BROKER_START, &data, &len, fds);
+        if (r == -ECONNRESET)
+                lost();
+        if (r < 0 || len < sizeof(start) || fds[FDS_MAX - 1] < 0)
+                return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker's start is malformed");
+        memcpy(&start, data, sizeof(start));
+        image = strndup((char *)data + sizeof(start), start.image_len);
+        if (!image)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory");
+        *ret = (struct host_start){
+                .image = image,
+                .params = BYTES(data + sizeof(start) + start.image_len,
+                                len - sizeof(start) - start.image_len),
+                .inspect = start.inspect,
+                .is_host_wide = start.is_host_wide,
+                .object_fd = fds[0],
+                .definition_fd = fds[1],
+                .ring_fd = fds[2],
+                .bell_fd = fds[3],
+                .btf_fd = host.btf_fd,
+                .n_cpus = host.hello.n_cpus,
+        };
+        /* The parameters live on in it. */
+        TAKE_PTR(data);
+        return 0;
+}
+
+static int open_poll(void) {
+        struct epoll_event event = { .events = EPOLLIN };
+
+        host.poll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (host.poll_fd < 0 || epoll_ctl(host.poll_fd, EPOLL_CTL_ADD, host.fd, &event) < 0 ||
+            epoll_ctl(host.poll_fd, EPOLL_CTL_ADD, host_fd_anchor(), &event) < 0)
+                return -errno;
+        return 0;
+}
+
+int host_init(int channel_fd, struct host_start *ret, struct error *err) {
+        int r;
+
+        /* Before a single foreign byte is read. */
+        r = sandbox_enter(SANDBOX_LOADING, true, err);
+        if (r < 0)
+                return r;
+        host.fd = channel_fd;
+        r = host_fd_init();
+        if (r == 0)
+                r = open_poll();
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "cannot make the worker's own fds");
+        r = receive_hello(err);
+        return r < 0 ? r : receive_start(ret, err);
+}
+
+static int map_fd(int placeholder_fd, bool writable, int *ret_fd) {
+        const struct host_object *map = host_fd_find(placeholder_fd);
+        struct broker_map_fd want = { .writable = writable };
+        struct host_call call = CALL(BROKER_MAP_FD, PART(&want, sizeof(want)));
+        struct host_object real;
+        int r;
+
+        if (!map || !map->is_map)
+                return -EBADF;
+        real = *map;
+        real.is_real = true;
+        want.map = map->handle;
+        r = host_call(&call);
+        if (r < 0)
+                return r;
+        r = host_fd_add(&real, call.fd);
+        if (r < 0)
+                return r;
+        *ret_fd = r;
+        return 0;
+}
+
+int host_map_fd(int placeholder_fd, int *ret_fd) {
+        return map_fd(placeholder_fd, false, ret_fd);
+}
+
+int host_map_fd_writable(int placeholder_fd, int *ret_fd) {
+        return map_fd(placeholder_fd, true, ret_fd);
+}
+
+int host_iter_create(int link_placeholder_fd, int *ret_fd) {
+        struct broker_pair pair = { .object = host_fd_handle(link_placeholder_fd) };
+        struct host_call call = CALL(BROKER_ITER_CREATE, PART(&pair, sizeof(pair)));
+        int r;
+
+        if (!host_fd_find(link_placeholder_fd))
+                return -EBADF;
+        r = host_call(&call);
+        if (r < 0)
+                return r;
+        *ret_fd = call.fd;
+        return 0;
+}
+
+void host_declare_hook(const char *section) {
+        struct host_call call = CALL(BROKER_HOOK, PART(section, MIN(strlen(section), (size_t)256)));
+
+        (void)host_call(&call);
+}
+
+/* Since 5.19 whoever holds a map's fd may use it; before, it takes a capability. Asked with an fd
+ * that cannot be. */
+static bool may_read_maps(void) {
+        union bpf_attr attr = { .map_fd = UINT32_MAX };
+
+        return raw_syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, (uint64_t)(uintptr_t)&attr, sizeof(attr),
+                           0, 0, 0) == -EBADF;
+}
+
+int host_ready(struct bytes schema, struct error *err) {
+        struct host_call call = CALL(BROKER_READY, PART(schema.data, schema.len));
+        int r;
+
+        forget_btf();
+        r = host_call(&call);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");
+        host.is_direct = may_read_maps();
+        return sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
+}
+
+void host_fault(const struct error *err, const char *detail) {
+        const char *text = error_text(err);
+        struct broker_fault fault = {
+                .code = err->code == ERROR_NONE ? ERROR_INTERNAL : err->code,
+                .message_len = (uint32_t)strlen(text),
+        };
+        size_t len = detail ? strlen(detail) : 0;
+        size_t skip = len > LIMIT_ERROR_DETAIL_MAX ? len - LIMIT_ERROR_DETAIL_MAX : 0;
+        struct host_call call =
+                CALL(BROKER_FAULT, PART(&fault, sizeof(fault)), PART(text, fault.message_len),
+                     PART(detail ? detail + skip : "", len - skip));
+
+        host_tell(&call);
+}
+
+int host_fd(void) {
+        return host.poll_fd;
+}
+
+enum host_event host_next(void) {
+        int fds[FDS_MAX] = { -1, -1, -1, -1 };
+        struct broker_frame frame;
+        ssize_t n;
+
+        if (host.is_stopping)
+                return HOST_STOP;
+        n = receive_chunk(&frame, NULL, 0, NULL, 0, fds, MSG_DONTWAIT);
+        if (n == -EAGAIN)
+                return HOST_NONE;
+        if (n < 0)
+                return HOST_CLOSED;
+        host.is_stopping = frame.type == BROKER_STOP;
+        return host.is_stopping ? HOST_STOP : HOST_NONE;
+}
+
+void host_done(void) {
+        struct host_call call = { .type = BROKER_DONE, .fd = -1 };
+
+        host_tell(&call);
+}
