@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/supervisor/bed.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/file.h"
+#include "ipc/mp.h"
+
+int bed_connect(const struct bed *bed) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/gadgetd/gadgetd.sock",
+                 bed->root);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -1;
+        return TAKE_FD(fd);
+}
+
+static bool listens(const struct bed *bed) {
+        cleanup_close int fd = bed_connect(bed);
+
+        return fd >= 0;
+}
+
+void bed_restart(struct bed *bed) {
+        const char *const argv[] = { TEST_GADGETD, "--root",   bed->root,   "--broker",
+                                     TEST_BROKER,  "--worker", "/bin/true", "--log-level",
+                                     "debug",      NULL };
+
+        run_free(bed->daemon);
+        bed->daemon = run_new(&(struct run_spec){ .argv = argv, .dir = bed->root });
+        if (!WAIT_UNTIL(listens(bed), WAIT_DEFAULT))
+                run_fail(bed->daemon, "gadgetd does not listen");
+}
+
+struct bed *bed_new(void) {
+        struct bed *bed = calloc(1, sizeof(*bed));
+
+        assert_non_null(bed);
+        snprintf(bed->root, sizeof(bed->root), "/tmp/gadget-bed-XXXXXX");
+        assert_non_null(mkdtemp(bed->root));
+        bed_restart(bed);
+        return bed;
+}
+
+static unsigned int count_dirs(const char *path) {
+        const struct dirent *entry;
+        DIR *dir = opendir(path);
+        unsigned int n = 0;
+
+        while (dir && (entry = readdir(dir)))
+                n += entry->d_type == DT_DIR && entry->d_name[0] != '.';
+        if (dir)
+                closedir(dir);
+        return n;
+}
+
+/* Cgroups are named by ids, and only ours are in our instances directory: those that lost theirs
+ * would be found by the sweep tests. */
+unsigned int bed_remains(const struct bed *bed) {
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/run/gadgetd/instances", bed->root);
+        return count_dirs(path);
+}
+
+void bed_end(struct bed *bed) {
+        if (run_is_alive(bed->daemon))
+                run_signal(bed->daemon, SIGTERM);
+        if (run_exit(bed->daemon) != 0)
+                run_fail(bed->daemon, "gadgetd did not end well");
+        if (strstr(run_err(bed->daemon), "leaving it") || bed_remains(bed) > 0)
+                run_fail(bed->daemon, "gadgetd left something behind");
+        run_free(bed->daemon);
+        assert_int_equal(remove_tree(AT_FDCWD, bed->root), 0);
+        free(bed);
+}
+
+struct peer *bed_peer(const struct bed *bed) {
+        int fd = bed_connect(bed);
+
+        assert_true(fd >= 0);
+        return peer_new(fd);
+}
+
+static struct bytes encode_params(const char *const *params, uint8_t *out) {
+        uint8_t *p = out;
+        uint32_t n = 0;
+
+        while (params && params[2 * n])
+                n++;
+        p = mp_put_map(p, n);
+        for (uint32_t i = 0; i < 2 * n; i++)
+                p = mp_put_str(p, params[i], (uint32_t)strlen(params[i]));
+        return BYTES(out, (size_t)(p - out));
+}
+
+int bed_start(struct peer *peer, const struct bed_run *run, char *ret_id,
+              struct rpc_error *ret_error) {
+        struct rep_instance_run reply;
+        uint8_t params[4096];
+        int r;
+
+        r = peer_call(peer, METHOD_INSTANCE_RUN,
+                      &(struct req_instance_run){
+                              .image = "fake",
+                              .object = BYTES("no object", 9),
+                              .params = encode_params(run->params, params),
+                              .name = run->name,
+                              .detach = run->detach,
+                              .timeout_ns = run->timeout_ns,
+                              .ring_size = run->ring_size,
+                      },
+                      &reply, ret_error);
+        if (r == 0 && ret_id)
+                snprintf(ret_id, 65, "%s", reply.id);
+        return r;
+}
+
+uint32_t bed_attach(struct peer *peer, const char *instance, uint64_t tail) {
+        struct rep_instance_attach reply;
+        struct rpc_error error;
+        int r;
+
+        r = peer_call(peer, METHOD_INSTANCE_ATTACH,
+                      &(struct req_instance_attach){ .instance = instance, .tail = tail }, &reply,
+                      &error);
+        if (r < 0)
+                fail_msg("attach '%s': %s", instance, error.message);
+        assert_true(reply.schema.len > 0);
+        return reply.stream;
+}
+
+/* The number under this key of a map; 0 when absent. */
+static uint64_t find_number(struct bytes map, const char *key) {
+        struct mp_reader reader = mp_reader_of(map);
+        uint64_t value = 0;
+        uint32_t n;
+
+        assert_int_equal(mp_read_map(&reader, &n), 0);
+        for (; n > 0; n--) {
+                struct bytes name;
+
+                assert_int_equal(mp_read_str(&reader, &name), 0);
+                if (bytes_eq(name, key)) {
+                        assert_int_equal(mp_read_uint(&reader, &value), 0);
+                        return value;
+                }
+                assert_int_equal(mp_skip(&reader), 0);
+        }
+        return 0;
+}
+
+uint64_t bed_show(struct peer *peer, const char *instance, const char *key) {
+        struct rep_object reply;
+
+        assert_int_equal(peer_call(peer, METHOD_INSTANCE_SHOW,
+                                   &(struct req_instance_show){ .instance = instance }, &reply,
+                                   NULL),
+                         0);
+        return find_number(reply.object, key);
+}
+
+uint64_t bed_stat(struct peer *peer, const char *key) {
+        struct rep_object reply;
+
+        assert_int_equal(peer_call(peer, METHOD_DAEMON_STATS, NULL, &reply, NULL), 0);
+        return find_number(reply.object, key);
+}
+
+/* Reads one item; true when its name matches. */
+static bool read_item(struct mp_reader *reader, const char *name, char *ret_state, size_t size) {
+        bool found = false;
+        uint32_t n;
+
+        assert_int_equal(mp_read_map(reader, &n), 0);
+        for (; n > 0; n--) {
+                struct bytes key, value;
+
+                assert_int_equal(mp_read_str(reader, &key), 0);
+                if (!bytes_eq(key, "name") && !bytes_eq(key, "state")) {
+                        assert_int_equal(mp_skip(reader), 0);
+                        continue;
+                }
+                assert_int_equal(mp_read_str(reader, &value), 0);
+                if (bytes_eq(key, "name"))
+                        found = bytes_eq(value, name);
+                else if (found && ret_state)
+                        snprintf(ret_state, size, "%.*s", (int)value.len, (const char *)value.data);
+        }
+        return found;
+}
+
+bool bed_list(struct peer *peer, const char *name, char *ret_state, size_t n) {
+        struct rep_list reply;
+        struct mp_reader reader;
+        bool found = false;
+        uint32_t n_items;
+
+        assert_int_equal(peer_call(peer, METHOD_INSTANCE_LIST, NULL, &reply, NULL), 0);
+        reader = mp_reader_of(reply.items);
+        assert_int_equal(mp_read_array(&reader, &n_items), 0);
+        for (; n_items > 0; n_items--)
+                found |= read_item(&reader, name, ret_state, n);
+        return found;
+}
+
+uint32_t bed_answer(struct peer *peer) {
+        struct rpc_message message;
+
+        for (;;) {
+                int r = peer->len > 0
+                                ? rpc_next(peer->data, peer->len, LIMIT_CLIENT_FRAME_MAX, &message)
+                                : 0;
+                ssize_t n;
+
+                assert_true(r >= 0);
+                if (r > 0) {
+                        peer->len -= message.size;
+                        memmove(peer->data, peer->data + message.size, peer->len);
+                        return message.id;
+                }
+                if (peer->cap - peer->len < 4096) {
+                        peer->cap += 1 << 16;
+                        peer->data = realloc(peer->data, peer->cap);
+                        assert_non_null(peer->data);
+                }
+                n = recv(peer->fd, peer->data + peer->len, peer->cap - peer->len, 0);
+                assert_true(n > 0);
+                peer->len += (size_t)n;
+        }
+}
