@@ -176,7 +176,7 @@ static __always_inline __u64 gadget_get_ctime_nanosec_from_inode(const struct in
 
         if (bpf_core_field_exists(fields->i_ctime_sec)) {
                 sec = BPF_CORE_READ(fields, i_ctime_sec);
-                nsec = BPF_CORE_READ(fields, i_ctime_nsec);
+                nsec = BPF_CORE_READ(fields, i_ctime_nsec) & 0x7fffffff; /* the top bit is a flag */
         } else if (bpf_core_field_exists(private->__i_ctime)) {
                 sec = BPF_CORE_READ(private, __i_ctime.tv_sec);
                 nsec = BPF_CORE_READ(private, __i_ctime.tv_nsec);
@@ -189,20 +189,20 @@ static __always_inline __u64 gadget_get_ctime_nanosec_from_inode(const struct in
 
 /* Number and first argument of a syscall, from registers that raw_tracepoint/sys_enter passes: one
  * source for all architectures. */
-struct pt_regs___x86 {
+struct pt_regs___any_x86 {
         unsigned long di;
         unsigned long orig_ax;
 } __attribute__((preserve_access_index));
 
-struct pt_regs___arm64 {
+struct pt_regs___any_arm64 {
         __u64 regs[31];
         __u64 orig_x0;
         __s32 syscallno;
 } __attribute__((preserve_access_index));
 
 static __always_inline long gadget_get_syscall_nr(struct pt_regs *regs) {
-        struct pt_regs___x86 *x86 = (void *)regs;
-        struct pt_regs___arm64 *arm64 = (void *)regs;
+        struct pt_regs___any_x86 *x86 = (void *)regs;
+        struct pt_regs___any_arm64 *arm64 = (void *)regs;
 
         if (bpf_core_field_exists(x86->orig_ax))
                 return BPF_CORE_READ(x86, orig_ax);
@@ -212,8 +212,8 @@ static __always_inline long gadget_get_syscall_nr(struct pt_regs *regs) {
 }
 
 static __always_inline unsigned long gadget_get_syscall_arg1(struct pt_regs *regs) {
-        struct pt_regs___x86 *x86 = (void *)regs;
-        struct pt_regs___arm64 *arm64 = (void *)regs;
+        struct pt_regs___any_x86 *x86 = (void *)regs;
+        struct pt_regs___any_arm64 *arm64 = (void *)regs;
 
         if (bpf_core_field_exists(x86->di))
                 return BPF_CORE_READ(x86, di);

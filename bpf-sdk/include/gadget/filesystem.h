@@ -19,8 +19,12 @@
 #define GADGET_PATH_SPACE (GADGET_PATH_BUFFER_SIZE / 2)
 #define GADGET_NAME_MASK 255
 
+/* Where the path begins is kept in the map, not in a register: the verifier then knows nothing
+ * about it that differs from one turn of the loop to the next, and need not follow every
+ * combination of lengths. */
 struct gadget_path_buffer {
-        char data[GADGET_PATH_BUFFER_SIZE];
+        char data[GADGET_PATH_BUFFER_SIZE - sizeof(__u64)];
+        __u64 start;
 };
 
 struct {
@@ -30,65 +34,82 @@ struct {
         __type(value, struct gadget_path_buffer);
 } bufs SEC(".maps");
 
-/* Puts "/name" before what stands at buffer[*at]. false when there is no more room, or no name. */
-static __always_inline bool gadget_path_prepend(struct gadget_path_buffer *buffer, __u32 *at,
+/* Puts "/name" before what is there. false when there is no room, or no name. */
+static __always_inline bool gadget_path_prepend(struct gadget_path_buffer *buffer,
                                                 struct dentry *dentry) {
         const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
-        __u32 len = BPF_CORE_READ(dentry, d_name.len) & GADGET_NAME_MASK;
-        __u32 start = *at - len - 1;
+        __u64 len = BPF_CORE_READ(dentry, d_name.len) & GADGET_NAME_MASK;
+        __u64 start = buffer->start;
 
-        if (*at < len + 1 || start >= GADGET_PATH_SPACE)
+        if (start < len + 1)
                 return false;
-        start &= GADGET_PATH_SPACE - 1;
+        start = (start - len - 1) & (GADGET_PATH_SPACE - 1);
         if (bpf_probe_read_kernel(&buffer->data[start + 1], len, name) < 0)
                 return false;
         buffer->data[start] = '/';
-        *at = start;
+        buffer->start = start;
         return true;
 }
 
-/* The path as a string of at most GADGET_PATH_SPACE bytes, which stays until the next call on this
- * CPU. "/" for the root; NULL only when this CPU has no buffer. What has more than 80 components
- * loses the first ones. */
+/* The root of a file system is called "/", an unnamed file is called nothing. */
+static __always_inline bool gadget_is_root_name(struct dentry *dentry) {
+        char first = '\0';
+
+        bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(dentry, d_name.name));
+        return first == '/' || first == '\0';
+}
+
+/* One step up: false at the top, or when there is no more room. */
+static __always_inline bool gadget_path_step(struct gadget_path_buffer *buffer,
+                                             struct dentry **dentry, struct mount **mount) {
+        if (*dentry == BPF_CORE_READ(*mount, mnt.mnt_root)) {
+                struct mount *below = BPF_CORE_READ(*mount, mnt_parent);
+
+                if (below == *mount)
+                        return false; /* the namespace's own root */
+                *dentry = BPF_CORE_READ(*mount, mnt_mountpoint);
+                *mount = below;
+        } else {
+                struct dentry *parent = BPF_CORE_READ(*dentry, d_parent);
+
+                if (parent == *dentry) { /* connected to nothing: a memfd has a name all the same */
+                        if (!gadget_is_root_name(*dentry))
+                                gadget_path_prepend(buffer, *dentry);
+                        return false;
+                }
+                if (!gadget_path_prepend(buffer, *dentry))
+                        return false;
+                *dentry = parent;
+        }
+        return true;
+}
+
+/* The path as a string of less than GADGET_PATH_SPACE bytes, which stays until the next call on
+ * this CPU. "/" for the root; NULL only when this CPU has no buffer. What has more than 80
+ * components, mounts on the way included, loses the first ones. */
 static __always_inline void *get_path_str(struct path *path) {
         struct dentry *dentry = BPF_CORE_READ(path, dentry);
         struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
         struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-        __u32 at = GADGET_PATH_SPACE - 1;
         struct gadget_path_buffer *buffer;
         __u32 zero = 0;
 
         buffer = bpf_map_lookup_elem(&bufs, &zero);
         if (!buffer)
                 return NULL;
-        buffer->data[at] = '\0';
+        buffer->start = GADGET_PATH_SPACE - 1;
+        buffer->data[GADGET_PATH_SPACE - 1] = '\0';
 
         for (int i = 0; i < GADGET_PATH_COMPONENTS_MAX; i++) {
-                struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-
-                if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-                        struct mount *below = BPF_CORE_READ(mount, mnt_parent);
-
-                        if (below == mount)
-                                break; /* the namespace's own root */
-                        dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-                        mount = below;
-                        continue;
-                }
-                if (dentry == parent)
-                        break; /* not mounted anywhere: pipes, sockets, deleted mounts */
-                if (!gadget_path_prepend(buffer, &at, dentry))
+                if (!gadget_path_step(buffer, &dentry, &mount))
                         break;
-                dentry = parent;
         }
 
-        /* Nothing but a root has no name of its own. */
-        if (at == GADGET_PATH_SPACE - 1) {
-                at--;
-                buffer->data[at] = '/';
+        if (buffer->start == GADGET_PATH_SPACE - 1) { /* nothing but a root has no name */
+                buffer->start--;
+                buffer->data[GADGET_PATH_SPACE - 2] = '/';
         }
-        at &= GADGET_PATH_SPACE - 1;
-        return &buffer->data[at];
+        return &buffer->data[buffer->start & (GADGET_PATH_SPACE - 1)];
 }
 
 /* The open file behind a descriptor of the current process; NULL when it has none. */
