@@ -6,17 +6,17 @@
  */
 #include "policy/permissions.h"
 
-#define WORD 8u /* a pointer, and what values are rounded up to */
-#define PAGE                                                                                       \
-        4096u /* arm64 may have larger pages: the map then takes a little more than said here */
-#define MAP_STRUCT 512u    /* struct bpf_map and what each type wraps around it */
+#define WORD 8u            /* a pointer, and what values are rounded up to */
+#define PAGE 4096u         /* with larger pages (arm64) a map takes a little more */
+#define MAP_STRUCT 320u    /* struct bpf_map and what most types wrap around it */
+#define HASH_STRUCT 896u   /* struct bpf_htab */
 #define HASH_BUCKET 16u    /* struct bucket: list head, lock */
 #define HASH_ELEMENT 48u   /* struct htab_elem before the key */
 #define STACK_BUCKET 16u   /* struct stack_map_bucket before its frames */
 #define TRIE_NODE 40u      /* struct lpm_trie_node before its prefix, as the allocator rounds it */
 #define LOCAL_ELEMENT 64u  /* struct bpf_local_storage_elem before the data */
-#define RINGBUF_PAGES 3u   /* consumer, producer and the ring's own page */
 #define LOCAL_OWNERS 1024u /* local storage has no max_entries: as many owners are assumed */
+#define RING_PAGES 3u      /* consumer, producer and the ring's own page */
 
 /* Saturates: an impossible size must stay impossible. */
 static uint64_t mul(uint64_t a, uint64_t b) {
@@ -52,9 +52,18 @@ static uint64_t hash_bytes(uint64_t key, uint64_t value, uint64_t entries, uint3
         if (!is_percpu && !is_lru)
                 entries = add(entries, n_cpus);
         total = add(total, mul(element, entries));
+        if (!is_percpu && !is_lru)
+                total = add(total, (uint64_t)n_cpus * WORD);
         if (is_percpu)
                 total = add(total, mul(mul(value, n_cpus), entries));
-        return add(total, MAP_STRUCT);
+        return add(total, HASH_STRUCT);
+}
+
+/* The data pages are mapped twice in a row, by an array of pointers that is counted too. */
+static uint64_t ring_bytes(uint64_t size) {
+        uint64_t data = pages(size);
+
+        return data + data / PAGE * 2 * WORD + RING_PAGES * PAGE + MAP_STRUCT;
 }
 
 /* entries * hash functions * 7/5 bits, up to a power of two; five hash functions unless map_extra
@@ -92,11 +101,11 @@ uint64_t map_bytes_estimate(uint32_t type, uint32_t key_size, uint32_t value_siz
                 return hash_bytes(key, WORD, entries, n_cpus, false, false);
         case BPF_MAP_TYPE_RINGBUF:
         case BPF_MAP_TYPE_USER_RINGBUF:
-                return add(pages(entries), RINGBUF_PAGES * PAGE + MAP_STRUCT);
+                return ring_bytes(entries);
         case BPF_MAP_TYPE_STACK_TRACE:
                 return add(add(mul(power_of_two(max_entries), WORD),
                                mul(entries, STACK_BUCKET + value)),
-                           add(value, MAP_STRUCT));
+                           MAP_STRUCT);
         case BPF_MAP_TYPE_LPM_TRIE:
                 return add(mul(entries, TRIE_NODE + key + value), MAP_STRUCT);
         case BPF_MAP_TYPE_QUEUE:
