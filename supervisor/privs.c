@@ -45,11 +45,14 @@ static void find_value(const char *text, const char *key, char *out, size_t size
         }
 }
 
-static uint64_t find_number(const char *text, const char *key, int base) {
-        char value[64];
+/* The number behind a key, 0 when absent; sets of capabilities are hexadecimal without saying so.
+ */
+static uint64_t find_number(const char *text, const char *key, bool is_hex) {
+        char value[64] = "0x";
+        uint64_t n;
 
-        find_value(text, key, value, sizeof(value));
-        return strtoull(value, NULL, base);
+        find_value(text, key, value + (is_hex ? 2 : 0), sizeof(value) - 2);
+        return parse_u64(value, 0, UINT64_MAX, &n) < 0 ? 0 : n;
 }
 
 /* --- credentials --- */
@@ -77,11 +80,11 @@ static void pack_capabilities(const char *status, struct pack *process) {
 
         pack_key(process, "capabilities");
         map = pack_map(process->buf);
-        pack_cap_set(&map, "inheritable", find_number(status, "CapInh", 16));
-        pack_cap_set(&map, "permitted", find_number(status, "CapPrm", 16));
-        pack_cap_set(&map, "effective", find_number(status, "CapEff", 16));
-        pack_cap_set(&map, "bounding", find_number(status, "CapBnd", 16));
-        pack_cap_set(&map, "ambient", find_number(status, "CapAmb", 16));
+        pack_cap_set(&map, "inheritable", find_number(status, "CapInh", true));
+        pack_cap_set(&map, "permitted", find_number(status, "CapPrm", true));
+        pack_cap_set(&map, "effective", find_number(status, "CapEff", true));
+        pack_cap_set(&map, "bounding", find_number(status, "CapBnd", true));
+        pack_cap_set(&map, "ambient", find_number(status, "CapAmb", true));
         pack_end(&map);
 }
 
@@ -100,8 +103,12 @@ static void pack_ids(const char *status, struct pack *process) {
                 array = pack_array(process->buf);
                 for (char *word = strtok_r(value, " \t", &save); word;
                      word = strtok_r(NULL, " \t", &save)) {
+                        uint64_t id;
+
+                        if (parse_u64(word, 0, UINT32_MAX, &id) < 0)
+                                continue;
                         pack_item(&array);
-                        pack_uint(process->buf, strtoull(word, NULL, 10));
+                        pack_uint(process->buf, id);
                 }
                 pack_end(&array);
         }
@@ -116,18 +123,19 @@ static void pack_status(int proc_fd, struct pack *process) {
                 return;
         pack_ids(status, process);
         pack_capabilities(status, process);
-        mode = find_number(status, "Seccomp", 10);
-        pack_map_bool(process, "no_new_privs", find_number(status, "NoNewPrivs", 10) == 1);
+        mode = find_number(status, "Seccomp", false);
+        pack_map_bool(process, "no_new_privs", find_number(status, "NoNewPrivs", false) == 1);
         pack_map_str(process, "seccomp", mode < ARRAY_SIZE(modes) ? modes[mode] : "unknown");
-        pack_map_uint(process, "seccomp_filters", find_number(status, "Seccomp_filters", 10));
-        pack_map_uint(process, "threads", find_number(status, "Threads", 10));
+        pack_map_uint(process, "seccomp_filters", find_number(status, "Seccomp_filters", false));
+        pack_map_uint(process, "threads", find_number(status, "Threads", false));
 }
 
 /* --- namespaces --- */
 
 /* "mnt:[4026531841]"; 0 when it cannot be read. */
 static uint64_t read_ns(int proc_fd, const char *name) {
-        char path[32], target[64], *bracket;
+        char path[32], target[64], *digits;
+        uint64_t inode;
         ssize_t n;
 
         snprintf(path, sizeof(path), "ns/%s", name);
@@ -135,8 +143,12 @@ static uint64_t read_ns(int proc_fd, const char *name) {
         if (n < 0)
                 return 0;
         target[n] = '\0';
-        bracket = strchr(target, '[');
-        return bracket ? strtoull(bracket + 1, NULL, 10) : 0;
+        digits = strchr(target, '[');
+        if (!digits)
+                return 0;
+        digits++;
+        digits[strcspn(digits, "]")] = '\0';
+        return parse_u64(digits, 0, UINT64_MAX, &inode) < 0 ? 0 : inode;
 }
 
 static void pack_namespaces(int proc_fd, struct pack *process) {
