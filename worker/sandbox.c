@@ -21,7 +21,6 @@ static const struct {
         { SCMP_SYS(read),            BOTH,    "iterators" },
         { SCMP_SYS(close),           BOTH,    "placeholders" },
         { SCMP_SYS(ppoll),           BOTH,    "waiting and napping" },
-        { SCMP_SYS(poll),            BOTH,    "waiting" },
         { SCMP_SYS(epoll_wait),      BOTH,    "waiting for several rings" },
         { SCMP_SYS(epoll_pwait),     BOTH,    "the same, on arm64" },
         { SCMP_SYS(clock_nanosleep), BOTH,    "napping" },
@@ -30,6 +29,7 @@ static const struct {
         { SCMP_SYS(mremap),          BOTH,    "memory" },
         { SCMP_SYS(madvise),         BOTH,    "memory" },
         { SCMP_SYS(brk),             BOTH,    "memory" },
+        { SCMP_SYS(sysinfo),         BOTH,    "libc's qsort() asks how much memory there is" },
         { SCMP_SYS(restart_syscall), BOTH,    "a stopped and continued wait" },
         { SCMP_SYS(exit_group),      BOTH,    "the end" },
 
@@ -60,13 +60,13 @@ static const enum bpf_cmd map_reads[] = {
 };
 /* clang-format on */
 
-static int allow_memory(scmp_filter_ctx filter) {
+static int allow_memory(scmp_filter_ctx filter, enum sandbox_stage stage) {
         int r;
 
         /* No page is ever both written and executed: there is no PROT_EXEC at all. */
         r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-        if (r == 0)
+        if (r == 0 && stage == SANDBOX_LOADING)
                 r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
         return r;
@@ -78,7 +78,7 @@ static int fill(scmp_filter_ctx filter, enum sandbox_stage stage, bool may_read_
 
         r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
         if (r == 0)
-                r = allow_memory(filter);
+                r = allow_memory(filter, stage);
         for (size_t i = 0; i < ARRAY_SIZE(calls) && r == 0; i++) {
                 /* Names that this architecture lacks have negative pseudo numbers. */
                 if ((calls[i].stages & bit) && calls[i].nr >= 0)
