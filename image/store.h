@@ -68,6 +68,11 @@ int store_inspect(struct store *store, const struct image_ref *ref, char **ret_j
 int store_tag(struct store *store, const struct image_ref *source, const struct image_ref *target,
               struct error *err);
 
+/* store_tag() from one store into another: copies the blobs too, checking each. A blob of a
+ * platform that is not in `from` stays away. */
+int store_copy(struct store *from, const struct image_ref *source, struct store *to,
+               const struct image_ref *target, struct error *err);
+
 /* Removes the reference; blobs that nothing names any more go too. */
 int store_remove(struct store *store, const struct image_ref *ref, struct error *err);
 

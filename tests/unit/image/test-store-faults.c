@@ -46,6 +46,12 @@ static int tag(struct store *store, struct error *err) {
         return store_tag(store, &gone, &new, err);
 }
 
+static int copy(struct store *store, struct error *err) {
+        struct image_ref gone = ref_of("gone"), new = ref_of("new");
+
+        return store_copy(store, &gone, store, &new, err);
+}
+
 static int remove_gone(struct store *store, struct error *err) {
         struct image_ref gone = ref_of("gone");
 
@@ -104,6 +110,7 @@ static const struct operation operations[] = {
         { "pack", pack_new, without_new, with_new_two, false },
         { "replace", replace, without_new, with_gone_two, false },
         { "tag", tag, without_new, with_new_one, false },
+        { "copy", copy, without_new, with_new_one, false },
         { "remove", remove_gone, without_new, without_gone, false },
         { "load", load, without_new, without_new, true },
         { "inspect", inspect, without_new, without_new, true },

@@ -442,6 +442,64 @@ static void test_garbage_keeps_all_beside_a_damaged_index(void **state) {
         assert_loads(f->store, "a", "one");
 }
 
+/* One image names the manifests of another in a way that must not keep them from being followed, or
+ * collection from ending. */
+static void test_garbage_with_a_hostile_neighbour(void **state) {
+        struct store_fixture *f = *state;
+        static const char *const types[] = { "text/plain", MEDIA_TYPE_MANIFEST };
+        char victim[DIGEST_TEXT_MAX], object[DIGEST_TEXT_MAX], hostile[DIGEST_TEXT_MAX];
+        struct image_ref b = ref_of("b");
+        char text[2048];
+
+        assert_int_equal(pack_sample(f->store, "victim", "one", victim, NULL), 0);
+        put_raw(f, NULL, "", BYTES("not JSON", 8), object);
+        for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+                snprintf(text, sizeof(text),
+                         HEAD(MEDIA_TYPE_INDEX) "\"manifests\":[{\"mediaType\":\"%s\",\"digest\":"
+                                                "\"%s\","
+                                                "\"size\":1},{\"mediaType\":\"" MEDIA_TYPE_MANIFEST
+                                                "\",\"digest\":\"%s\",\"size\":8}]}",
+                         types[i], victim, object);
+                put_raw(f, "a-first", MEDIA_TYPE_INDEX, BYTES(text, strlen(text)), hostile);
+                assert_int_equal(pack_sample(f->store, "b", "two", NULL, NULL), 0);
+                assert_int_equal(store_remove(f->store, &b, NULL), 0);
+                assert_loads(f->store, "victim", "one");
+                assert_int_equal(count_blobs(f),
+                                 8); /* the victim's six, the hostile index and its object */
+        }
+}
+
+static void test_copy(void **state) {
+        struct store_fixture *f = *state;
+        cleanup(store_closep) struct store *other = NULL;
+        struct image_ref a = ref_of("a"), mine = ref_of("mine:1"), none = ref_of("none");
+        char digest[DIGEST_TEXT_MAX], path[BLOB_PATH_MAX], dir[128];
+        cleanup(image_freep) struct image *image = NULL;
+        struct error err = { 0 };
+
+        snprintf(dir, sizeof(dir), "%s/other", f->dir);
+        assert_int_equal(store_open(dir, STORE_CREATE, &other, NULL), 0);
+        assert_int_equal(pack_sample(f->store, "a", "one", digest, NULL), 0);
+        assert_int_equal(pack_sample(f->store, "b", "two", NULL, NULL), 0);
+        assert_int_equal(store_copy(f->store, &none, other, &mine, &err), -ENOENT);
+        assert_int_equal(store_copy(f->store, &a, other, &mine, &err), 0);
+        assert_int_equal(store_load(other, &mine, "arm64", &image, &err), 0);
+        assert_string_equal(image->digest, digest);
+        assert_loads(other, "mine:1", "one");
+        assert_not_found(other, "b");
+
+        /* A damaged image is not handed on. */
+        blob_path(image->manifest_digest, path);
+        {
+                cleanup_close int fd = openat(f->store->root_fd, path, O_WRONLY | O_CLOEXEC);
+
+                assert_int_equal(pwrite(fd, "X", 1, 3), 1);
+        }
+        assert_int_equal(store_copy(f->store, &a, other, &a, &err), -EBADMSG);
+        assert_not_found(other, "a");
+        assert_loads(other, "mine:1", "one");
+}
+
 static void test_left_over_temporary_files_go(void **state) {
         struct store_fixture *f = *state;
         cleanup_blob_writer struct blob_writer busy = { .fd = -1 };
@@ -776,6 +834,8 @@ static const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_remove_by_digest_takes_all_tags_of_the_repository),
         FIXTURE_TEST(test_garbage_with_absent_platform),
         FIXTURE_TEST(test_garbage_keeps_all_beside_a_damaged_index),
+        FIXTURE_TEST(test_garbage_with_a_hostile_neighbour),
+        FIXTURE_TEST(test_copy),
         FIXTURE_TEST(test_left_over_temporary_files_go),
         FIXTURE_TEST(test_blob_writer_refuses_another_digest),
         FIXTURE_TEST(test_every_corruption_is_detected),
