@@ -474,7 +474,7 @@ static int finish(struct decoder *d) {
         return 0;
 }
 
-static int decode(struct bytes encoded, bool params_only, struct schema **ret, struct error *err) {
+int schema_new(struct bytes encoded, struct schema **ret, struct error *err) {
         static const struct scan_limits limits = { .depth = 16, .elements = LIMIT_SCHEMA_SIZE_MAX };
         cleanup(schema_freep) struct schema *schema = NULL;
         struct decoder d;
@@ -492,7 +492,7 @@ static int decode(struct bytes encoded, bool params_only, struct schema **ret, s
                 return -ENOMEM;
         schema->name = schema->description = schema->docs = "";
         d = (struct decoder){ .schema = schema, .in = mp_reader_of(encoded), .err = err };
-        r = params_only ? read_params(&d) : read_map(&d, "it", on_schema_key, schema);
+        r = read_map(&d, "it", on_schema_key, schema);
         if (r < 0)
                 return r;
         r = finish(&d);
@@ -500,14 +500,6 @@ static int decode(struct bytes encoded, bool params_only, struct schema **ret, s
                 return r;
         *ret = TAKE_PTR(schema);
         return 0;
-}
-
-int schema_new(struct bytes encoded, struct schema **ret, struct error *err) {
-        return decode(encoded, false, ret, err);
-}
-
-int schema_new_from_params(struct bytes encoded, struct schema **ret, struct error *err) {
-        return decode(encoded, true, ret, err);
 }
 
 struct schema *schema_free(struct schema *schema) {

@@ -86,8 +86,5 @@ int schema_new(struct bytes encoded, struct schema **ret, struct error *err);
 struct schema *schema_free(struct schema *schema);
 DEFINE_CLEANUP(struct schema, schema_free)
 
-/* Only "params" as an array, as image.inspect hands them out; the result has no streams. */
-int schema_new_from_params(struct bytes encoded, struct schema **ret, struct error *err);
-
 /* NULL when there is no such annotation. */
 const char *annotation_get(const struct annotations *annotations, const char *key);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `gadgetctl run` and `attach`. */
+#include <libgen.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "gadget/api.h"
+#include "gadgetctl/compile.h"
+#include "gadgetctl/diag.h"
+#include "gadgetctl/follow.h"
+#include "gadgetctl/help.h"
+#include "gadgetctl/object.h"
+#include "gadgetctl/signals.h"
+#include "ipc/mp.h"
+
+enum subject { SUBJECT_IMAGE, SUBJECT_DIRECTORY, SUBJECT_OBJECT };
+
+/* An image is named without a path in front: "./x", "../x", "/x", "." and FILE.o are files. */
+static enum subject subject_of(const char *word) {
+        size_t n = strlen(word);
+        bool is_path = word[0] == '/' || strncmp(word, "./", 2) == 0 ||
+                       strncmp(word, "../", 3) == 0 || str_eq(word, ".") || str_eq(word, "..");
+        struct stat st;
+
+        if (n > 2 && str_eq(word + n - 2, ".o") && (is_path || stat(word, &st) == 0))
+                return SUBJECT_OBJECT;
+        return is_path ? SUBJECT_DIRECTORY : SUBJECT_IMAGE;
+}
+
+struct run {
+        struct req_instance_run request;
+        struct buf object;
+        struct buf definition;
+        struct buf params;
+};
+
+static void run_done(struct run *run) {
+        buf_done(&run->object);
+        buf_done(&run->definition);
+        buf_done(&run->params);
+}
+
+static int encode_params(const struct args *args, struct buf *b) {
+        uint8_t *p = buf_reserve(b, MP_HEADER_MAX);
+
+        if (!p)
+                return -ENOMEM;
+        b->len = (size_t)(mp_put_map(p, (uint32_t)args->n_params) - b->data);
+        for (size_t i = 0; i < args->n_params; i++) {
+                size_t n_key = strlen(args->params[i].key), n_value = strlen(args->params[i].value);
+
+                p = buf_reserve(b, n_key + n_value + 2 * MP_HEADER_MAX);
+                if (!p)
+                        return buf_result(b);
+                p = mp_put_str(p, args->params[i].key, (uint32_t)n_key);
+                p = mp_put_str(p, args->params[i].value, (uint32_t)n_value);
+                b->len = (size_t)(p - b->data);
+        }
+        return 0;
+}
+
+static int load_directory(const struct args *args, const char *dir, struct run *run,
+                          struct error *err) {
+        cleanup(sources_done) struct sources sources = { 0 };
+        int r;
+
+        r = sources_find(dir, NULL, args->definition, &sources, err);
+        if (r == 0)
+                r = compile(args, sources.program, TARGET_NATIVE, &run->object, err);
+        if (r == 0 && sources.definition)
+                r = read_input(sources.definition, "definition", &run->definition, err);
+        return r;
+}
+
+/* The gadget.yaml beside an object is its own. */
+static int load_object(const struct args *args, const char *path, struct run *run,
+                       struct error *err) {
+        cleanup_free char *copy = strdup(path), *sibling = NULL;
+        struct stat st;
+        int r;
+
+        r = read_input(path, "object", &run->object, err);
+        if (r < 0)
+                return r;
+        if (args->definition)
+                return read_input(args->definition, "definition", &run->definition, err);
+        if (!copy || asprintf(&sibling, "%s/gadget.yaml", dirname(copy)) < 0)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        return stat(sibling, &st) == 0 ? read_input(sibling, "definition", &run->definition, err)
+                                       : 0;
+}
+
+static int prepare(const struct args *args, struct run *run, struct error *err) {
+        const char *word = args->words.items[0];
+        int r = 0;
+
+        switch (subject_of(word)) {
+        case SUBJECT_IMAGE:
+                if (args->definition)
+                        return error_set(
+                                err, ERROR_INVALID, -EINVAL,
+                                "run: --definition goes with an object file or a directory");
+                run->request.image = word;
+                break;
+        case SUBJECT_DIRECTORY:
+                r = load_directory(args, word, run, err);
+                break;
+        case SUBJECT_OBJECT:
+                r = load_object(args, word, run, err);
+                break;
+        }
+        if (r < 0)
+                return r;
+        if (encode_params(args, &run->params) < 0)
+                return error_set(err, ERROR_LIMIT, -E2BIG, "run: the parameters are too large");
+        run->request.object = BYTES(run->object.data, run->object.len);
+        run->request.definition = BYTES(run->definition.data, run->definition.len);
+        run->request.params = BYTES(run->params.data, run->params.len);
+        run->request.name = args->name;
+        run->request.detach = args->detach;
+        run->request.timeout_ns = args->timeout_ns;
+        run->request.allow_unsafe = args->allow_unsafe;
+        /* As long as no container can be chosen, everything is wanted. */
+        run->request.host = true;
+        run->request.ring_size = args->ring_size;
+        return 0;
+}
+
+/* What was taken for a parameter of the gadget may be an option of ours, misspelt. */
+static void suggest_options(const struct args *args) {
+        for (size_t i = 0; i < args->n_params; i++) {
+                const char *nearest = option_nearest(args->command, args->params[i].key);
+
+                if (nearest)
+                        diag("--%s was taken for a parameter of the gadget; did you mean --%s?",
+                             args->params[i].key, nearest);
+        }
+}
+
+static int run_help(const struct args *args) {
+        cleanup_session struct session session = { .daemon_pidfd = -1 };
+        struct req_image_ref request = { .image = args->words.n ? args->words.items[0] : NULL };
+        cleanup(schema_freep) struct schema *schema = NULL;
+        struct error err = { 0 };
+        struct rep_object reply;
+        int r;
+
+        help_command(args->command);
+        fflush(stdout);
+        if (!request.image || subject_of(request.image) != SUBJECT_IMAGE)
+                return EXIT_OK;
+        r = session_open(&session, args, SESSION_MAY_SPAWN);
+        if (r != 0)
+                return r;
+        r = connection_call(session.connection, METHOD_IMAGE_INSPECT, &request, &reply, &err);
+        if (r == 0)
+                r = schema_new(object_bin(reply.object, "schema"), &schema, &err);
+        if (r < 0)
+                return diag_failure(&err, r, session.connection);
+        help_params(request.image, schema);
+        return EXIT_OK;
+}
+
+/* Interrupted while the gadget was starting: closing the connection takes it down. */
+static int failed(const struct args *args, const struct session *session, const struct error *err,
+                  int r) {
+        int code;
+
+        if (r == -EINTR && signals_count > 0)
+                return EXIT_OK;
+        code = diag_failure(err, r, session->connection);
+        if (err->code == ERROR_INVALID)
+                suggest_options(args);
+        return code;
+}
+
+int cmd_run(struct args *args) {
+        cleanup(run_done) struct run run = {
+                .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),
+                .definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX),
+                .params = BUF_INIT(LIMIT_CLIENT_FRAME_MAX),
+        };
+        cleanup_session struct session session = { .daemon_pidfd = -1 };
+        struct rep_instance_run reply;
+        struct error err = { 0 };
+        char id[80];
+        int r;
+
+        if (args->help)
+                return run_help(args);
+        r = prepare(args, &run, &err);
+        if (r < 0)
+                return diag_failure(&err, r, NULL);
+        r = session_open(&session, args, SESSION_MAY_SPAWN);
+        if (r != 0)
+                return r;
+        if (!args->detach)
+                connection_set_interrupt(session.connection, signals_fd());
+        r = connection_call(session.connection, METHOD_INSTANCE_RUN, &run.request, &reply, &err);
+        if (r < 0)
+                return failed(args, &session, &err, r);
+        if (args->detach) {
+                printf("%s\n", reply.id);
+                return EXIT_OK;
+        }
+        snprintf(id, sizeof(id), "%s", reply.id);
+        return follow(
+                &session, args,
+                &(struct follow_options){ .instance = id, .tail = UINT64_MAX, .is_owner = true });
+}
+
+int cmd_attach(struct args *args) {
+        cleanup_session struct session session = { .daemon_pidfd = -1 };
+        int r;
+
+        r = session_open(&session, args, 0);
+        if (r != 0)
+                return r;
+        return follow(&session, args,
+                      &(struct follow_options){ .instance = args->words.items[0],
+                                                .tail = args->tail,
+                                                .timeout_ns = args->timeout_ns });
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table. A new command or option is a row here and nothing else; what it does lives in a file
+ * of its own. */
+#include "client/render.h"
+#include "gadgetctl/command.h"
+
+#define FLAG(_name, _letter, _member, _help)                                                       \
+        { _name, _letter, OPTION_FLAG, offsetof(struct args, _member), NULL, _help }
+#define VALUE(_name, _letter, _type, _member, _value, _help, ...)                                  \
+        { _name, _letter, _type, offsetof(struct args, _member), _value, _help, __VA_ARGS__ }
+
+static const char *const row_outputs[] = { "columns", "json", "jsonpretty", "yaml",
+                                           "csv",     "none", NULL };
+static const char *const list_outputs[] = { "columns", "json", "jsonpretty", "yaml", NULL };
+static const char *const object_outputs[] = { "yaml", "json", "jsonpretty", NULL };
+
+/* clang-format off */
+const struct option_info global_options[] = {
+        VALUE("root", 0, OPTION_TEXT, root, "DIR", "Put DIR in front of every path of gadgetd's", NULL, COMPLETE_DIRECTORY),
+        VALUE("socket", 0, OPTION_TEXT, socket, "PATH", "Talk to the gadgetd that listens on PATH; also $GADGETD_SOCKET", NULL, COMPLETE_FILE),
+        FLAG("help", 'h', help, "Show what a command does and takes"),
+};
+const size_t n_global_options = ARRAY_SIZE(global_options);
+
+#define OPTION_ROW_OUTPUT                                                                                   \
+        VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print rows: columns (default), json, jsonpretty, yaml, csv or none", row_outputs)
+#define OPTION_FIELDS                                                                                       \
+        VALUE("fields", 0, OPTION_TEXT, fields, "LIST", "Fields to print: a,b (these, in this order), +a,-b (more and fewer than by default), ds1:a;ds2:b")
+#define OPTION_LIST_OUTPUT                                                                                  \
+        VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: columns (default), json, jsonpretty or yaml", list_outputs)
+#define OPTION_OBJECT_OUTPUT                                                                                \
+        VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: yaml (default), json or jsonpretty", object_outputs)
+
+static const struct option_info run_options[] = {
+        OPTION_ROW_OUTPUT,
+        OPTION_FIELDS,
+        VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Stop after 10s, 500ms, 1m30s; a bare number is seconds"),
+        FLAG("detach", 'd', detach, "Leave the gadget running, print its id and return"),
+        VALUE("name", 0, OPTION_TEXT, name, "NAME", "Name of the instance; by default one is made up"),
+        FLAG("host", 0, host, "Include what happens outside of containers (so it is while containers cannot be chosen)"),
+        VALUE("ring-size", 0, OPTION_SIZE, ring_size, "SIZE", "Size of the event ring, a power of two such as 4M"),
+        VALUE("definition", 0, OPTION_TEXT, definition, "FILE", "gadget.yaml for IMAGE when that is an object file", NULL, COMPLETE_FILE),
+        FLAG("allow-unsafe", 0, allow_unsafe, "Permit helpers that can change the system (root only)"),
+};
+static const struct option_info attach_options[] = {
+        OPTION_ROW_OUTPUT,
+        OPTION_FIELDS,
+        VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Leave after 10s, 500ms, 1m30s; a bare number is seconds"),
+        VALUE("tail", 0, OPTION_COUNT, tail, "N", "Print the last N rows first, as far as the event ring holds them; \"all\" = all of these"),
+};
+static const struct option_info list_options[] = { OPTION_LIST_OUTPUT };
+static const struct option_info show_options[] = {
+        OPTION_OBJECT_OUTPUT,
+        FLAG("privs", 0, privs, "Add the privileges of worker and broker, read back from the kernel"),
+};
+static const struct option_info build_options[] = {
+        VALUE("prog", 0, OPTION_TEXT, prog, "FILE", "eBPF C source; default DIR/program.bpf.c", NULL, COMPLETE_FILE),
+        VALUE("definition", 0, OPTION_TEXT, definition, "FILE", "gadget.yaml; default DIR/gadget.yaml", NULL, COMPLETE_FILE),
+        VALUE("tag", 't', OPTION_TEXT, tag, "NAME[:TAG]", "Name of the image; default the name of DIR", NULL, COMPLETE_IMAGE),
+        VALUE("annotation", 0, OPTION_LIST, annotations, "KEY=VALUE", "Annotation of the image; may stand several times"),
+};
+static const struct option_info inspect_options[] = { OPTION_OBJECT_OUTPUT };
+static const struct option_info version_options[] = { VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: columns (default), json, jsonpretty or yaml", list_outputs) };
+
+#define OPTIONS(_options) .options = _options, .n_options = ARRAY_SIZE(_options)
+
+const struct command commands[] = {
+        { .name = "run", .arguments = "IMAGE [--PARAM VALUE]...", .summary = "Run a gadget and print its rows",
+          .description =
+                "IMAGE is the name of an image, a directory with program.bpf.c and gadget.yaml, which is compiled first, or an eBPF object "
+                "(FILE.o, with the gadget.yaml beside it if there is one). Options that run does not know are parameters of the gadget; "
+                "\"gadgetctl run IMAGE --help\" lists them. A parameter without a value is true. The gadget is stopped by Ctrl-C, by "
+                "--timeout, or when standard output is closed; rows that were lost on the way are reported on standard error. "
+                "Where no gadgetd runs, root gets a private one that ends with the command.",
+          OPTIONS(run_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .takes_params = true, .run = cmd_run },
+        { .name = "attach", .arguments = "INSTANCE", .summary = "Print the rows of a gadget that runs already",
+          .description =
+                "INSTANCE is a name, an id or the start of an id that no other instance has. Several may attach to one instance. "
+                "Leaving does not stop it.",
+          OPTIONS(attach_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_INSTANCE, .run = cmd_attach },
+        { .name = "list", .aliases = { "ps", "ls" }, .arguments = "", .summary = "List the instances",
+          OPTIONS(list_options), .run = cmd_list },
+        { .name = "show", .arguments = "INSTANCE", .summary = "Show one instance: state, permissions, losses",
+          OPTIONS(show_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_INSTANCE, .run = cmd_show },
+        { .name = "stop", .aliases = { "rm", "delete" }, .arguments = "INSTANCE...", .summary = "Stop instances",
+          .description = "Returns when nothing of them is left in the kernel.",
+          .words_min = 1, .words_max = 256, .complete = COMPLETE_INSTANCE, .run = cmd_stop },
+        { .name = "build", .arguments = "[DIR] [NAME[:TAG]]", .summary = "Compile a gadget and pack it as an image",
+          .description =
+                "Compiles DIR/program.bpf.c (or --prog) for amd64 and arm64 with clang, as the user who calls, and packs the objects with "
+                "DIR/gadget.yaml (or --definition). The compiler is $CLANG or clang, the stripper $LLVM_STRIP or llvm-strip; "
+                "$SOURCE_DATE_EPOCH is the image's time when it is set. Prints NAME@DIGEST.",
+          OPTIONS(build_options), .words_max = 2, .complete = COMPLETE_DIRECTORY, .run = cmd_build },
+        { .name = "tag", .arguments = "SOURCE TARGET", .summary = "Give an image one more name",
+          .words_min = 2, .words_max = 2, .complete = COMPLETE_IMAGE, .run = cmd_tag },
+        { .name = "image list", .aliases = { "image ls" }, .arguments = "", .summary = "List the images of the local stores",
+          OPTIONS(list_options), .run = cmd_image_list },
+        { .name = "image inspect", .arguments = "IMAGE", .summary = "Show an image: parameters, fields, permissions, digests",
+          OPTIONS(inspect_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_image_inspect },
+        { .name = "image remove", .aliases = { "image rm", "image delete" }, .arguments = "IMAGE...", .summary = "Remove names of images, and what no other name needs",
+          .words_min = 1, .words_max = 256, .complete = COMPLETE_IMAGE, .run = cmd_image_remove },
+        { .name = "version", .arguments = "", .summary = "Print the versions of gadgetctl and gadgetd",
+          OPTIONS(version_options), .run = cmd_version },
+        { .name = "completion", .arguments = "bash|zsh|fish", .summary = "Print the completion script of a shell",
+          .description = "For bash: gadgetctl completion bash > /etc/bash_completion.d/gadgetctl",
+          .words_min = 1, .words_max = 1, .complete = COMPLETE_SHELL, .run = cmd_completion },
+        { .name = "help", .arguments = "[COMMAND]", .summary = "Show what a command does and takes",
+          .words_max = 2, .complete = COMPLETE_COMMAND, .run = cmd_help },
+};
+const size_t n_commands = ARRAY_SIZE(commands);
+/* clang-format on */

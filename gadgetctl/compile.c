@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gadgetctl/compile.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "gadget/api.h"
+#include "gadgetctl/session.h"
+
+extern char **environ;
+
+const char *const target_names[_TARGET_MAX] = {
+        [TARGET_AMD64] = "amd64", [TARGET_ARM64] = "arm64"
+};
+
+static const char *const target_macros[_TARGET_MAX] = {
+        [TARGET_AMD64] = "-D__TARGET_ARCH_x86",
+        [TARGET_ARM64] = "-D__TARGET_ARCH_arm64",
+};
+
+void sources_done(struct sources *sources) {
+        free(sources->program);
+        free(sources->definition);
+        *sources = (struct sources){ 0 };
+}
+
+/* clang takes "-x" for an option and "@x" for a file of options. */
+static int check_name(const char *path, struct error *err) {
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+        if (path[0] == '-' || path[0] == '@' || name[0] == '-' || name[0] == '@')
+                return error_set(err, ERROR_INVALID, -EINVAL,
+                                 "'%s': a file name that starts with '-' or '@' is not compiled",
+                                 path);
+        return 0;
+}
+
+static bool exists(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) == 0;
+}
+
+static char *in_dir(const char *dir, const char *name) {
+        char *path;
+
+        return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+int sources_find(const char *dir, const char *program, const char *definition, struct sources *ret,
+                 struct error *err) {
+        struct sources found = {
+                .program = program ? strdup(program) : in_dir(dir, "program.bpf.c"),
+                .definition = definition ? strdup(definition)
+                              : dir      ? in_dir(dir, "gadget.yaml")
+                                         : NULL,
+        };
+        int r = 0;
+
+        if (!found.program || ((dir || definition) && !found.definition))
+                r = error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        if (r == 0)
+                r = check_name(found.program, err);
+        if (r == 0 && !exists(found.program))
+                r = error_set(err, ERROR_NOT_FOUND, -ENOENT, "there is no '%s'", found.program);
+        if (r == 0 && definition && !exists(definition))
+                r = error_set(err, ERROR_NOT_FOUND, -ENOENT, "there is no '%s'", definition);
+        if (r < 0) {
+                sources_done(&found);
+                return r;
+        }
+        /* In a directory the definition is optional. */
+        if (found.definition && !exists(found.definition)) {
+                free(found.definition);
+                found.definition = NULL;
+        }
+        *ret = found;
+        return 0;
+}
+
+static const char *from_environment(const char *name, const char *otherwise) {
+        const char *value = getenv(name);
+
+        return value && value[0] ? value : otherwise;
+}
+
+/* Runs a program of the user's PATH to its end; its output is our standard error. */
+static int run_tool(const char *const *argv, struct error *err) {
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attr;
+        sigset_t defaults;
+        int r, status;
+        char text[64];
+        pid_t pid;
+
+        sigemptyset(&defaults);
+        sigaddset(&defaults, SIGPIPE);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+        posix_spawnattr_init(&attr);
+        posix_spawnattr_setsigdefault(&attr, &defaults);
+        posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+        r = posix_spawnp(&pid, argv[0], &actions, &attr, (char *const *)argv, environ);
+        posix_spawnattr_destroy(&attr);
+        posix_spawn_file_actions_destroy(&actions);
+        if (r != 0)
+                return error_set(err, ERROR_UNAVAILABLE, -r, "cannot run '%s': %s", argv[0],
+                                 strerror(r));
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return error_set(err, ERROR_INTERNAL, -errno, "waitpid: %m");
+        if (status != 0)
+                return error_set(err, ERROR_INVALID, -EINVAL, "'%s' %s", argv[0],
+                                 proc_status_text(status, text, sizeof(text)));
+        return 0;
+}
+
+/* The directory that paths in the object are relative to, so that they do not say where it was
+ * built. */
+static char *prefix_map(const char *program) {
+        cleanup_free char *real = realpath(program, NULL);
+        char *slash = real ? strrchr(real, '/') : NULL, *option;
+
+        if (!slash)
+                return NULL;
+        *slash = '\0';
+        return asprintf(&option, "-ffile-prefix-map=%s=.", real) < 0 ? NULL : option;
+}
+
+static int run_clang(const struct args *args, const char *program, enum target target,
+                     const char *object, struct error *err) {
+        cleanup_free char *include = path_in_root(args, GADGET_DATADIR "/sdk/include");
+        cleanup_free char *sdk = path_in_root(args, GADGET_DATADIR "/sdk/");
+        cleanup_free char *arch_include = NULL, *map = prefix_map(program),
+                          *real = realpath(program, NULL);
+        const char *argv[] = {
+                from_environment("CLANG", "clang"),
+                "-target",
+                "bpf",
+                "-O2",
+                "-g",
+                "-Wall",
+                target_macros[target],
+                "-I",
+                include,
+                "-I",
+                NULL,
+#if defined(__aarch64__)
+                "-idirafter",
+                "/usr/include/aarch64-linux-gnu",
+#else
+                "-idirafter",
+                "/usr/include/x86_64-linux-gnu",
+#endif
+                map,
+                "-fdebug-compilation-dir=.",
+                "-c",
+                real,
+                "-o",
+                object,
+                NULL
+        };
+
+        if (asprintf(&arch_include, "%s%s", sdk ? sdk : "", target_names[target]) < 0)
+                arch_include = NULL;
+        if (!include || !sdk || !arch_include || !map || !real)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        if (!exists(include))
+                return error_set(err, ERROR_UNAVAILABLE, -ENOENT,
+                                 "the headers for gadgets are not installed: there is no '%s'",
+                                 include);
+        for (size_t i = 0; i < ARRAY_SIZE(argv) - 1; i++)
+                if (!argv[i])
+                        argv[i] = arch_include;
+        return run_tool(argv, err);
+}
+
+int read_input(const char *path, const char *what, struct buf *b, struct error *err) {
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (fd < 0)
+                return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_INVALID, -errno,
+                                 "cannot open %s '%s': %m", what, path);
+        r = read_fd(fd, b);
+        if (r == -EFBIG)
+                return error_set(err, ERROR_LIMIT, r, "%s '%s' is larger than %zu bytes", what,
+                                 path, b->max);
+        if (r < 0)
+                return error_set(err, ERROR_INVALID, r, "cannot read %s '%s': %s", what, path,
+                                 strerror(-r));
+        return 0;
+}
+
+static int compile_in(const struct args *args, const char *dir, const char *program,
+                      enum target target, struct buf *ret, struct error *err) {
+        cleanup_free char *full = in_dir(dir, "full.o"), *object = in_dir(dir, "program.o");
+        const char *strip[] = {
+                from_environment("LLVM_STRIP", "llvm-strip"), "-g", full, "-o", object, NULL
+        };
+        int r;
+
+        if (!full || !object)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        r = run_clang(args, program, target, full, err);
+        if (r == 0)
+                r = run_tool(strip, err);
+        return r < 0 ? r : read_input(object, "object", ret, err);
+}
+
+int compile(const struct args *args, const char *program, enum target target, struct buf *ret,
+            struct error *err) {
+        cleanup_free char *dir = NULL;
+        int r;
+
+        if (asprintf(&dir, "%s/gadget-build-XXXXXX", from_environment("TMPDIR", "/tmp")) < 0 ||
+            !mkdtemp(dir))
+                return error_set(err, ERROR_INTERNAL, -errno,
+                                 "cannot make a temporary directory: %m");
+        r = compile_in(args, dir, program, target, ret, err);
+        if (r < 0)
+                error_prefix(err, r, "%s for %s", program, target_names[target]);
+        (void)remove_tree(AT_FDCWD, dir);
+        return r;
+}
