@@ -105,7 +105,7 @@ int layout_read(int root_fd, struct layout *ret, struct error *err) {
                         return error_prefix(err, r, INDEX_FILE ": manifests[%zu]", i);
         }
         *ret = layout;
-        layout = (struct layout){ 0 };
+        layout.root = NULL;
         return 0;
 }
 

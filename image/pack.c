@@ -245,7 +245,7 @@ static int compare_objects(const void *a, const void *b) {
 }
 
 static int put_manifests(struct pack *pack, struct error *err) {
-        const struct pack_object *sorted[OBJECTS_MAX];
+        const struct pack_object *sorted[OBJECTS_MAX] = { 0 };
         const struct pack_spec *spec = pack->spec;
         int r;
 
