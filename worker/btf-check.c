@@ -246,39 +246,51 @@ static uint32_t inner_type(const struct btf_view *v, uint32_t id, uint32_t i, bo
         }
 }
 
+/* What the walk knows of a type: nothing, that it is on its way down through it, or 1 + how much
+ * nests inside of it. */
+enum { UNSEEN = 0, OPEN = UINT8_MAX };
+
+struct level {
+        uint32_t id;
+        uint32_t next;  /* inner type to look at */
+        uint8_t height; /* of what has been looked at */
+};
+_Static_assert(NESTING_MAX + 1 < OPEN, "heights fit beside OPEN");
+
 /* Depth-first over "lies inside"; a type met again on the way down contains itself. */
 static int walk_from(const struct btf_view *v, uint8_t *state, uint32_t root) {
-        enum { UNSEEN, OPEN, DONE };
-        struct {
-                uint32_t id;
-                uint32_t next;
-        } stack[NESTING_MAX];
-        unsigned int depth = 0;
+        struct level stack[NESTING_MAX];
+        unsigned int depth = 1;
 
         if (state[root] != UNSEEN)
                 return 0;
-        stack[depth].id = root;
-        stack[depth++].next = 0;
+        stack[0] = (struct level){ .id = root };
         state[root] = OPEN;
         while (depth > 0) {
+                struct level *top = &stack[depth - 1];
                 bool more;
-                uint32_t id = stack[depth - 1].id,
-                         inner = inner_type(v, id, stack[depth - 1].next++, &more);
+                uint32_t inner = inner_type(v, top->id, top->next++, &more);
 
                 if (!more) {
-                        state[id] = DONE;
+                        state[top->id] = (uint8_t)(top->height + 1);
                         depth--;
+                        if (depth > 0)
+                                stack[depth - 1].height =
+                                        MAX(stack[depth - 1].height, state[top->id]);
                         continue;
                 }
-                if (inner == 0 || state[inner] == DONE)
+                if (inner == 0)
                         continue;
                 if (state[inner] == OPEN)
                         return bad(v->err, "has type %u that contains itself", inner);
-                if (depth == NESTING_MAX)
+                if (state[inner] != UNSEEN)
+                        top->height = MAX(top->height, state[inner]);
+                if (top->height >= NESTING_MAX || depth == NESTING_MAX)
                         return bad(v->err, "nests types deeper than %d", NESTING_MAX);
+                if (state[inner] != UNSEEN)
+                        continue;
                 state[inner] = OPEN;
-                stack[depth].id = inner;
-                stack[depth++].next = 0;
+                stack[depth++] = (struct level){ .id = inner };
         }
         return 0;
 }

@@ -129,26 +129,14 @@ int params_set_flag(struct bpf_object *object, const char *variable, bool value)
         return 0;
 }
 
+static uint32_t n_enum_values(const struct param *p) {
+        return p->enum_id ? btf_vlen(btf__type_by_id(p->btf, p->enum_id)) : 0;
+}
+
 const char *param_value_at(const struct param *p, size_t i) {
         if (p->allowed)
                 return i < p->allowed->n ? p->allowed->items[i]->text : NULL;
-        if (p->enum_id) {
-                const struct btf_type *t = btf__type_by_id(p->btf, p->enum_id);
-
-                if (i >= btf_vlen(t))
-                        return NULL;
-                return btf__name_by_offset(p->btf, btf_is_enum(t) ? btf_enum(t)[i].name_off
-                                                                  : btf_enum64(t)[i].name_off);
-        }
-        return NULL;
-}
-
-static int64_t enum_value_at(const struct param *p, size_t i) {
-        const struct btf_type *t = btf__type_by_id(p->btf, p->enum_id);
-
-        if (!btf_is_enum(t))
-                return (int64_t)btf_enum64_value(&btf_enum64(t)[i]);
-        return btf_kflag(t) ? btf_enum(t)[i].val : (int64_t)(uint32_t)btf_enum(t)[i].val;
+        return i < n_enum_values(p) ? btf_enum_name_at(p->btf, p->enum_id, (uint32_t)i) : NULL;
 }
 
 /* What the compiled-in value is, as text. */
@@ -187,7 +175,7 @@ static bool read_type(struct param *p, const struct btf *btf, uint32_t type_id) 
         }
         if (btf_is_any_enum(t)) {
                 p->size = t->size;
-                p->kind = btf_kflag(t) ? FIELD_INT : FIELD_UINT;
+                p->kind = btf_enum_is_signed(btf, id) ? FIELD_INT : FIELD_UINT;
                 p->enum_id = id;
                 return true;
         }
@@ -394,17 +382,11 @@ static int parse_number(const struct param *p, const char *text, uint64_t *ret, 
         int64_t i = 0;
         int r;
 
-        for (size_t k = 0; p->enum_id && k < btf_vlen(btf__type_by_id(p->btf, p->enum_id)); k++) {
-                const struct btf_type *t = btf__type_by_id(p->btf, p->enum_id);
-                const char *name =
-                        btf__name_by_offset(p->btf, btf_is_enum(t) ? btf_enum(t)[k].name_off
-                                                                   : btf_enum64(t)[k].name_off);
-
-                if (str_eq(name, text)) {
-                        *ret = (uint64_t)enum_value_at(p, k);
+        for (uint32_t k = 0; k < n_enum_values(p); k++)
+                if (str_eq(btf_enum_name_at(p->btf, p->enum_id, k), text)) {
+                        *ret = (uint64_t)btf_enum_value_at(p->btf, p->enum_id, k);
                         return 0;
                 }
-        }
         r = p->kind == FIELD_INT ? parse_i64(text, min, (int64_t)max, &i)
                                  : parse_u64(text, 0, max, ret);
         if (p->kind == FIELD_INT)

@@ -77,23 +77,12 @@ static void put_enum_value(struct buf *b, const char *name, int64_t value, bool 
 }
 
 static void put_btf_enum_values(struct buf *b, const struct btf *btf, uint32_t id) {
-        const struct btf_type *t = btf__type_by_id(btf, id);
+        uint32_t n = btf_vlen(btf__type_by_id(btf, id));
 
-        put_array(b, btf_vlen(t));
-        for (uint32_t i = 0; i < btf_vlen(t); i++) {
-                if (btf_is_enum(t)) {
-                        const struct btf_enum *e = &btf_enum(t)[i];
-
-                        put_enum_value(b, btf__name_by_offset(btf, e->name_off),
-                                       btf_kflag(t) ? e->val : (int64_t)(uint32_t)e->val,
-                                       btf_kflag(t));
-                } else {
-                        const struct btf_enum64 *e = &btf_enum64(t)[i];
-
-                        put_enum_value(b, btf__name_by_offset(btf, e->name_off),
-                                       (int64_t)btf_enum64_value(e), btf_kflag(t));
-                }
-        }
+        put_array(b, n);
+        for (uint32_t i = 0; i < n; i++)
+                put_enum_value(b, btf_enum_name_at(btf, id, i), btf_enum_value_at(btf, id, i),
+                               btf_enum_is_signed(btf, id));
 }
 
 static void put_enum(struct buf *b, const struct type_enum *e) {

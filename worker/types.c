@@ -217,8 +217,42 @@ static int enum_of_btf(struct walk *w, uint32_t id, const char *typedef_name) {
                                                  .btf_id = id });
 }
 
+/* clang before 15 does not say whether an enum is signed: one with negative values is, unless it is
+ * a set of bits. */
+bool btf_enum_is_signed(const struct btf *btf, uint32_t id) {
+        const struct btf_type *t = btf__type_by_id(btf, id);
+
+        if (btf_kflag(t))
+                return true;
+        if (!btf_is_enum(t) || ends_with(btf__name_by_offset(btf, t->name_off), "_set"))
+                return false;
+        for (uint32_t i = 0; i < btf_vlen(t); i++)
+                if (btf_enum(t)[i].val < 0)
+                        return true;
+        return false;
+}
+
+int64_t btf_enum_value_at(const struct btf *btf, uint32_t id, uint32_t i) {
+        const struct btf_type *t = btf__type_by_id(btf, id);
+
+        if (!btf_is_enum(t))
+                return (int64_t)btf_enum64_value(&btf_enum64(t)[i]);
+        return btf_enum_is_signed(btf, id) ? btf_enum(t)[i].val
+                                           : (int64_t)(uint32_t)btf_enum(t)[i].val;
+}
+
+const char *btf_enum_name_at(const struct btf *btf, uint32_t id, uint32_t i) {
+        const struct btf_type *t = btf__type_by_id(btf, id);
+
+        return btf__name_by_offset(btf, btf_is_enum(t) ? btf_enum(t)[i].name_off
+                                                       : btf_enum64(t)[i].name_off);
+}
+
 /* The scalar kinds. False when t is none of them, with the reason. */
-static bool scalar_kind(const struct btf_type *t, enum field_kind *ret, const char **ret_why) {
+static bool scalar_kind(const struct btf *btf, uint32_t id, enum field_kind *ret,
+                        const char **ret_why) {
+        const struct btf_type *t = btf__type_by_id(btf, id);
+
         if (btf_is_int(t)) {
                 uint8_t encoding = btf_int_encoding(t);
 
@@ -236,7 +270,7 @@ static bool scalar_kind(const struct btf_type *t, enum field_kind *ret, const ch
                 return true;
         }
         if (btf_is_any_enum(t)) {
-                *ret = btf_kflag(t) ? FIELD_INT : FIELD_UINT;
+                *ret = btf_enum_is_signed(btf, id) ? FIELD_INT : FIELD_UINT;
                 return true;
         }
         if (btf_is_float(t) && (t->size == 4 || t->size == 8)) {
@@ -345,7 +379,7 @@ static int add_scalar(struct walk *w, const char *name, uint32_t id, uint32_t of
         int r;
 
         *ret = NULL;
-        if (!scalar_kind(t, &kind, &why)) {
+        if (!scalar_kind(w->btf, resolved, &kind, &why)) {
                 note(w, name, why);
                 return 0;
         }
@@ -371,7 +405,8 @@ static int add_scalar(struct walk *w, const char *name, uint32_t id, uint32_t of
 static int add_array(struct walk *w, const char *name, uint32_t id, uint32_t offset,
                      struct event_field **ret) {
         const struct btf_array *array = btf_array(btf__type_by_id(w->btf, btf_resolve(w->btf, id)));
-        const struct btf_type *elem = btf__type_by_id(w->btf, btf_resolve(w->btf, array->type));
+        uint32_t elem_id = btf_resolve(w->btf, array->type);
+        const struct btf_type *elem = btf__type_by_id(w->btf, elem_id);
         bool is_text = is_char(w, elem), is_argv;
         const char *why = NULL, *first = NULL;
         enum field_kind kind;
@@ -384,7 +419,7 @@ static int add_array(struct walk *w, const char *name, uint32_t id, uint32_t off
                 why = "it is an array of arrays";
         else if (btf_is_composite(elem))
                 why = "it is an array of structs";
-        if (why || (!is_text && !scalar_kind(elem, &kind, &why))) {
+        if (why || (!is_text && !scalar_kind(w->btf, elem_id, &kind, &why))) {
                 note(w, name, why);
                 return 0;
         }
@@ -448,6 +483,23 @@ static int finish_endpoint(struct walk *w, struct event_field *f, const char *me
 
 static int walk_struct(struct walk *w, const struct place *at);
 
+static bool is_endpoint(const char *struct_name) {
+        return str_eq(struct_name, "gadget_l3endpoint_t") ||
+               str_eq(struct_name, "gadget_l4endpoint_t");
+}
+
+/* An endpoint may have its protocol under its older name as well. */
+static bool is_older_name(const struct walk *w, const struct place *at, const char *member) {
+        const struct btf_type *t = btf__type_by_id(w->btf, at->struct_id);
+
+        if (!is_endpoint(at->struct_name) || !str_eq(member, "proto"))
+                return false;
+        for (uint32_t i = 0; i < btf_vlen(t); i++)
+                if (str_eq(btf__name_by_offset(w->btf, btf_members(t)[i].name_off), "proto_raw"))
+                        return true;
+        return false;
+}
+
 /* The members of a struct or union inside `outer`; those of one without a name stand as if they
  * were the outer one's. */
 static int enter_struct(struct walk *w, const char *name, const struct btf_member *m,
@@ -457,10 +509,10 @@ static int enter_struct(struct walk *w, const char *name, const struct btf_membe
         const char *struct_name = btf__name_by_offset(w->btf, t->name_off), *typedef_name = NULL;
         char prefix[FIELD_NAME_MAX + 2];
 
-        if (struct_name[0] == '\0') {
+        if (m->name_off == 0)
+                struct_name = outer->struct_name;
+        else if (struct_name[0] == '\0')
                 (void)find_rule(w->btf, m->type, &typedef_name);
-                struct_name = typedef_name ? typedef_name : "";
-        }
         snprintf(prefix, sizeof(prefix), "%s.", name);
         if (m->name_off) {
                 int r = add_group(w, name);
@@ -470,16 +522,11 @@ static int enter_struct(struct walk *w, const char *name, const struct btf_membe
         }
         return walk_struct(w, &(struct place){
                                       .prefix = m->name_off ? prefix : outer->prefix,
-                                      .struct_name = struct_name,
+                                      .struct_name = typedef_name ? typedef_name : struct_name,
                                       .struct_id = id,
                                       .offset = offset,
                                       .depth = outer->depth + 1,
                               });
-}
-
-static bool is_endpoint(const char *struct_name) {
-        return str_eq(struct_name, "gadget_l3endpoint_t") ||
-               str_eq(struct_name, "gadget_l4endpoint_t");
 }
 
 static int walk_member(struct walk *w, const struct place *at, const struct btf_member *m,
@@ -527,7 +574,7 @@ static int walk_struct(struct walk *w, const struct place *at) {
                         return error_set(w->err, ERROR_LIMIT, -E2BIG,
                                          "struct %s has more than %d members in all", w->type->name,
                                          MEMBERS_MAX);
-                if (name[0] == '_' && name[1] == '_')
+                if ((name[0] == '_' && name[1] == '_') || is_older_name(w, at, name))
                         continue;
                 if (btf_member_bitfield_size(t, i) != 0 || bits % 8 != 0) {
                         note(w, name, "it is a bitfield");

@@ -75,3 +75,8 @@ uint32_t btf_resolve(const struct btf *btf, uint32_t id);
 
 /* True when id is `typedef name`, directly or through other typedefs, const and volatile. */
 bool btf_has_typedef(const struct btf *btf, uint32_t id, const char *name);
+
+/* Of a BTF_KIND_ENUM or BTF_KIND_ENUM64. Unsigned 64-bit values come out as the same bits. */
+bool btf_enum_is_signed(const struct btf *btf, uint32_t id);
+int64_t btf_enum_value_at(const struct btf *btf, uint32_t id, uint32_t i);
+const char *btf_enum_name_at(const struct btf *btf, uint32_t id, uint32_t i);
