@@ -156,6 +156,8 @@ static int send_start(struct instance *in, struct error *err) {
         return 0;
 }
 
+/* It joins its cgroup by itself, beside the start of its worker: on a v1 hierarchy that waits for
+ * an RCU grace period. */
 static int spawn(struct instance *in, int channel_fd, int log_fd, struct error *err) {
         const char *const argv[] = { "gadget-broker", in->id, NULL };
         struct broker *broker = &in->broker;
@@ -163,8 +165,6 @@ static int spawn(struct instance *in, int channel_fd, int log_fd, struct error *
                 .path = in->sup->paths.broker,
                 .argv = argv,
                 .fds = { [CHILD_FD_CHANNEL] = channel_fd, [CHILD_FD_LOG] = log_fd },
-                .cgroup_procs = broker->cgroup.broker_procs,
-                .n_cgroup_procs = broker->cgroup.n,
         };
         int r;
 
@@ -272,8 +272,8 @@ static void explain_exit(struct instance *in, int status) {
         struct error err = {};
         char how[64];
 
-        if (broker->has_stopped && broker->is_clean)
-                return;
+        if (broker->has_stopped && (broker->is_clean || !in->was_running))
+                return; /* stopped while it was loading, there is nothing to drain */
         if (broker->has_stopped)
                 error_set(&err, ERROR_UNAVAILABLE, -ECHILD, "the worker was lost: %s",
                           proc_status_text((int)broker->worker_status, how, sizeof(how)));

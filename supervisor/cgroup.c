@@ -271,11 +271,7 @@ static int hierarchy_create(const struct cgroup_hierarchy *h, struct cgroup *cgr
                 r = make_dirs(cgroup->fds[i], "broker", 0755, NULL);
         if (r == 0)
                 r = apply_limits(&copy, worker_fd, limits);
-        if (r < 0)
-                return r;
-        cgroup->broker_procs[i] =
-                openat(cgroup->fds[i], "broker/cgroup.procs", O_WRONLY | O_CLOEXEC);
-        return cgroup->broker_procs[i] < 0 ? -errno : 0;
+        return r;
 }
 
 int cgroup_create(const struct cgroup_layout *layout, const char *id,
@@ -362,7 +358,6 @@ int cgroup_remove(struct cgroup *cgroup) {
 void cgroup_done(struct cgroup *cgroup) {
         for (size_t i = 0; i < CGROUP_HIERARCHIES_MAX; i++) {
                 close_fd(&cgroup->fds[i]);
-                close_fd(&cgroup->broker_procs[i]);
         }
         cgroup->n = 0;
 }

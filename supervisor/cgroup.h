@@ -45,11 +45,10 @@ struct cgroup_limits {
 struct cgroup {
         const struct cgroup_layout *layout;
         char id[CGROUP_ID_MAX];
-        int fds[CGROUP_HIERARCHIES_MAX];          /* of MOUNT/gadgetd/ID */
-        int broker_procs[CGROUP_HIERARCHIES_MAX]; /* broker/cgroup.procs, for the child to enter */
+        int fds[CGROUP_HIERARCHIES_MAX]; /* of MOUNT/gadgetd/ID */
         size_t n;
 };
-#define CGROUP_NONE ((struct cgroup){ .fds = { -1, -1 }, .broker_procs = { -1, -1 } })
+#define CGROUP_NONE ((struct cgroup){ .fds = { -1, -1 } })
 
 int cgroup_create(const struct cgroup_layout *layout, const char *id,
                   const struct cgroup_limits *limits, struct cgroup *ret, struct error *err);

@@ -142,19 +142,30 @@ static int match_name(void *userdata, const struct image_info *info) {
         return 0;
 }
 
+struct tag {
+        struct store *local;
+        const struct image_ref *target;
+};
+
+static int tag_in(struct store *store, const struct image_ref *ref, void *userdata,
+                  struct error *err) {
+        const struct tag *tag = userdata;
+
+        return store == tag->local ? store_tag(store, ref, tag->target, err)
+                                   : store_copy(store, ref, tag->local, tag->target, err);
+}
+
 int image_service_tag(struct image_service *service, const char *source, const char *target,
                       char ret_digest[DIGEST_TEXT_MAX], char *ret_name, struct error *err) {
-        struct image_ref from, to;
         struct store *store = NULL;
+        struct image_ref to;
         int r;
 
-        r = image_ref_parse(source, &from, err);
-        if (r == 0)
-                r = parse_target(target, &to, ret_name, err);
+        r = parse_target(target, &to, ret_name, err);
         if (r == 0)
                 r = local(service, true, &store, err);
         if (r == 0)
-                r = store_tag(store, &from, &to, err);
+                r = lookup(service, source, tag_in, &(struct tag){ store, &to }, err);
         if (r < 0)
                 return r;
         ret_digest[0] = '\0';

@@ -92,14 +92,19 @@ static void enter_starting(struct instance *in) {
 }
 
 static void enter_running(struct instance *in) {
-        log_info("running '%s' as '%s'", in->image_name, in->name);
+        log_debug("running '%s' as '%s'", in->image_name, in->name);
         in->was_running = true;
         if (in->timeout_ns > 0 && loop_timer_set(in->sup->loop, &in->timeout, in->timeout_ns,
                                                  "user timeout", on_user_timeout) < 0) {
                 fail_with(in, -ENOMEM, "cannot set the timeout");
                 instance_schedule(in, EVENT_FAULT);
+                return;
         }
         waiters_on_running(in);
+        if (in->is_inspect) { /* it has said what it is */
+                outcome_wish(&in->outcome, CAUSE_FINISHED);
+                instance_schedule(in, EVENT_STOP);
+        }
 }
 
 static void enter_stopping(struct instance *in) {

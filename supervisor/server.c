@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,10 +19,13 @@
 #define PAUSE (100 * NSEC_PER_MSEC)
 
 /* Only the file is asked: name services would load code into this process and may block. */
-void server_init(struct server *server) {
-        FILE *file = fopen("/etc/group", "re");
+void server_init(struct server *server, const char *root) {
+        char path[PATH_MAX];
         const struct group *group;
+        FILE *file;
 
+        snprintf(path, sizeof(path), "%s/etc/group", root);
+        file = fopen(path, "re");
         *server = (struct server){ .fd = -1 };
         while (file && (group = fgetgrent(file)))
                 if (str_eq(group->gr_name, "gadgetd")) {

@@ -15,8 +15,8 @@ struct server {
         gid_t group;
 };
 
-/* Looks the group up; nothing is opened. */
-void server_init(struct server *server);
+/* Looks the group up in ROOT/etc/group; the socket is not opened yet. */
+void server_init(struct server *server, const char *root);
 
 /* Whoever holds the run directory's lock may replace a socket that a dead gadgetd left. */
 int server_listen(struct supervisor *sup, struct error *err);

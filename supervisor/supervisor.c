@@ -144,7 +144,7 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         *sup = (struct supervisor){ .options = *options, .signals_fd = -1 };
         LIST_INIT(&sup->instances);
         LIST_INIT(&sup->clients);
-        server_init(&sup->server);
+        server_init(&sup->server, options->root);
         raise_file_limit();
         umask(0022);
         r = paths_init(&sup->paths, options, err);
@@ -174,13 +174,19 @@ int supervisor_run(struct supervisor *sup) {
 void supervisor_done(struct supervisor *sup) {
         struct instance *in;
         struct client *client;
+        bool is_unfinished;
 
         server_close(sup);
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
+        is_unfinished = sup->n_instances > 0;
         while ((in = LIST_FIRST(&sup->instances))) {
                 broker_kill(in);
                 instance_free(in);
+        }
+        if (is_unfinished) {
+                reaper_run(sup);
+                sweep_own(sup);
         }
         loop_timer_clear(&sup->end_deadline);
         loop_io_remove(&sup->signals_io);

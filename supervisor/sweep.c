@@ -56,7 +56,7 @@ static void sweep_instance(struct supervisor *sup, int instances_fd, const char 
         struct cgroup cgroup;
         int r;
 
-        log_info("instance %.12s: removing what a killed gadgetd left of it", id);
+        log_info("instance %.12s: removing what is left of it", id);
         instance_fd = openat(instances_fd, id, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (instance_fd >= 0)
                 kill_listener(instance_fd);
@@ -123,8 +123,12 @@ static void on_private_entry(struct supervisor *sup, int dir_fd, const char *nam
                 log_warning("cannot remove '%s' of a killed private gadgetd, leaving it", name);
 }
 
+void sweep_own(struct supervisor *sup) {
+        for_each_entry(sup, sup->paths.instances_fd, on_instance_entry);
+}
+
 void sweep(struct supervisor *sup) {
         if (!sup->options.is_private)
-                for_each_entry(sup, sup->paths.instances_fd, on_instance_entry);
+                sweep_own(sup);
         for_each_entry(sup, sup->paths.top_fd, on_private_entry);
 }
