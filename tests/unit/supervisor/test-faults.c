@@ -175,6 +175,8 @@ static void test_sigkill(void **state) {
                                   NULL, NULL),
                         0);
                 bed_attach(peer, "a", UINT64_MAX);
+                assert_true(WAIT_UNTIL((bed_show(peer, "a", "attached"), peer->n_rows == 300),
+                                       WAIT_DEFAULT));
                 broker = (pid_t)bed_show(peer, "a", "broker_pid");
                 worker = (pid_t)bed_show(peer, "a", "worker_pid");
                 assert_int_equal(kill((pid_t)bed_show(peer, "a", victims[i]), SIGKILL), 0);
