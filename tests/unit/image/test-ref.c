@@ -148,7 +148,7 @@ static void test_mutations_are_canonical(void **state) {
                                 assert_int_equal(image_ref_parse(first, &again, NULL), 0);
                                 image_ref_format(&again, second, sizeof(second));
                                 assert_string_equal(first, second);
-                                assert_null(strstr(first, ".."));
+                                assert_null(strstr(first, "/."));
                         }
         assert_true(n_accepted > 1000);
 }
