@@ -173,9 +173,10 @@ static int decode_str(const struct field *field, uint8_t *text, size_t n, const 
         if (!utf8_is_valid(text, n) || memchr(text, '\0', n))
                 return error_set(err, ERROR_INVALID, -EBADMSG,
                                  "field '%s' is not UTF-8 text without NUL", field->name);
-        memmove(text - 1, text, n);
-        text[n - 1] = '\0';
-        *ret = (const char *)text - 1;
+        text--;
+        memmove(text, text + 1, n);
+        text[n] = '\0';
+        *ret = (const char *)text;
         return 0;
 }
 
