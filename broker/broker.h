@@ -7,6 +7,7 @@
  *   life.c        from START to STOPPED: faults, stopping, what happens when somebody dies
  *   worker.c      cloning the worker into its namespaces
  *   cgroup.c      joining and leaving the instance's cgroups
+ *   kmsg.c        which system call a worker died of
  *   privileges.c  what the broker gives up before it reads its first request
  *   message.c     datagrams to requests, replies to datagrams
  *   request.c     the table: request, phases, handler
@@ -55,6 +56,7 @@ struct broker {
         /* Directories and files of the host, opened before the privileges go. */
         int tracefs_fd; /* our own mount, attached nowhere; -1 = this kernel has none */
         int pmu_fd;     /* /sys/bus/event_source/devices; -1 = none */
+        int kmsg_fd;    /* the kernel's log from our start on; -1 = none */
         int dir_fd;     /* RUN/instances/ID */
         int parent_fd;  /* RUN/instances */
         int listen_fd;  /* broker.sock */

@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -21,12 +22,14 @@
 #include "base/proc.h"
 #include "broker/bpf.h"
 #include "broker/broker.h"
+#include "broker/kmsg.h"
 #include "broker/privileges.h"
 
 #define STOP_DEADLINE NSEC_PER_SEC /* for the worker to drain */
 #define LEAVE_INTERVAL (10 * NSEC_PER_MSEC)
 #define MESSAGES_PER_ROUND 64
 #define LOG_TAIL_MAX 4096
+#define CLOSE_HELPERS_MAX 8
 #define QUEUE_MAX (4 * (size_t)LIMIT_FRAME_MAX)
 
 static void enter_gone(struct broker *b, int status);
@@ -273,17 +276,68 @@ static int on_worker_log(struct loop_io *io, uint32_t events) {
 
 /* --- the end --- */
 
-/* Programs first, then everything they use. The maps stay with the worker while it drains. */
+/* Runs in a child that shares our table of fds. */
+static void close_share(int *fds, size_t n, size_t first, size_t step) {
+        for (size_t i = first; i < n; i += step)
+                close(fds[i]);
+}
+
+/* The kernel waits for a grace period (30 ms) at each link that goes. Helpers that share the table
+ * of fds wait side by side. */
+static void close_all(int *fds, size_t n) {
+        pid_t helpers[CLOSE_HELPERS_MAX];
+        size_t n_helpers = 0, step = MIN(n, (size_t)CLOSE_HELPERS_MAX + 1);
+
+        for (size_t i = 1; i < step; i++) {
+                pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+
+                if (pid == 0) {
+                        close_share(fds, n, i, step);
+                        _exit(0);
+                }
+                if (pid < 0)
+                        close_share(fds, n, i, step);
+                else
+                        helpers[n_helpers++] = pid;
+        }
+        if (n > 0)
+                close_share(fds, n, 0, step);
+        for (size_t i = 0; i < n_helpers; i++)
+                while (waitpid(helpers[i], NULL, 0) < 0 && errno == EINTR)
+                        ;
+}
+
+/* Nothing runs any more, and nothing that ran is still writing. The maps stay while the worker
+ * drains. */
 static void detach(struct broker *b) {
+        int fds[LIMIT_BROKER_OBJECTS_MAX];
+        size_t n = 0;
+
         for (size_t i = 0; i < b->objects.n; i++) {
                 struct object *object = &b->objects.table[i];
 
-                if (object->kind == OBJECT_LINK || (object->kind == OBJECT_PERF && object->hook))
-                        objects_remove(&b->objects, object);
+                /* The entry stays: the worker still has a number for it, and closes that in its
+                 * time. */
+                if (object->fd >= 0 &&
+                    (object->kind == OBJECT_LINK || (object->kind == OBJECT_PERF && object->hook)))
+                        fds[n++] = TAKE_FD(object->fd);
         }
+        if (n == 0)
+                return;
+        close_all(fds, n);
         /* A program that was running when its link went may still write an event: after a grace
          * period none runs. */
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/* Everything that a gadget owns in the kernel, but for perf events without a program: they cost a
+ * grace period each, and go with us. */
+static void release(struct broker *b) {
+        detach(b);
+        for (size_t i = 0; i < b->objects.n; i++)
+                if (b->objects.table[i].kind == OBJECT_PERF)
+                        b->objects.table[i].fd = -1;
+        objects_done(&b->objects);
 }
 
 /* Exits once gadgetd has taken everything: the fault and STOPPED must not be lost with us. */
@@ -306,8 +360,7 @@ static void enter_gone(struct broker *b, int status) {
         loop_io_remove(&b->worker_io);
         loop_io_remove(&b->log_io);
         loop_io_remove(&b->exit_io);
-        detach(b);
-        objects_done(&b->objects);
+        release(b);
         b->state = BROKER_GONE;
         if (b->dir_fd >= 0)
                 unlinkat(b->dir_fd, "broker.sock", 0);
@@ -325,10 +378,7 @@ static void report_death(struct broker *b, int status) {
         }
         proc_status_text(status, cause, sizeof(cause));
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-                error_set(&err, ERROR_DENIED, -EPERM,
-                          "the gadget's worker was %s: it made a system call that its sandbox "
-                          "forbids",
-                          cause);
+                kmsg_explain(b->kmsg_fd, b->worker.pid, &err);
         else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 error_set(&err, ERROR_INTERNAL, -EIO,
                           "the gadget's worker was %s: by hand, or because it reached its memory "
@@ -450,6 +500,7 @@ static void open_host(struct broker *b) {
                 log_debug("no tracefs: %s", strerrordesc_np(-r));
         b->tracefs_fd = MAX(r, -1);
         b->pmu_fd = open("/sys/bus/event_source/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        b->kmsg_fd = kmsg_open();
         b->n_cpus = possible_cpus();
 }
 
@@ -649,7 +700,7 @@ int broker_new(int channel_fd, struct broker **ret) {
 
         if (!b)
                 return -ENOMEM;
-        b->tracefs_fd = b->pmu_fd = b->dir_fd = b->parent_fd = b->listen_fd = -1;
+        b->tracefs_fd = b->pmu_fd = b->kmsg_fd = b->dir_fd = b->parent_fd = b->listen_fd = -1;
         b->worker = (struct worker){ 0, -1, -1, -1, -1 };
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 b->start_fds[i] = -1;
@@ -688,6 +739,7 @@ struct broker *broker_free(struct broker *b) {
                 close_fd(&b->start_fds[i]);
         close_fd(&b->tracefs_fd);
         close_fd(&b->pmu_fd);
+        close_fd(&b->kmsg_fd);
         close_fd(&b->dir_fd);
         close_fd(&b->parent_fd);
         close_fd(&b->listen_fd);

@@ -2,7 +2,9 @@
 #include "broker/privileges.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
@@ -44,6 +46,8 @@ static const struct {
         { SCMP_SYS(lseek),             "libc" },
         { SCMP_SYS(unlinkat),          "broker.sock and the cgroups" },
         { SCMP_SYS(pidfd_send_signal), "SIGKILL for the worker" },
+        { SCMP_SYS(poll), "the kernel's log, when a worker has died of its sandbox" },
+        { SCMP_SYS(ppoll), "the same, on arm64" },
         { SCMP_SYS(waitid),            "the worker's end" },
         { SCMP_SYS(wait4),             "the worker's end" },
         { SCMP_SYS(mmap),              "memory" },
@@ -79,6 +83,10 @@ static int install_filter(void) {
         if (r == 0)
                 r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
                                            SCMP_A2(SCMP_CMP_MASKED_EQ, OPEN_READ_MASK, 0));
+        if (r == 0)
+                r = seccomp_rule_add_exact(
+                        filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                        SCMP_A0(SCMP_CMP_EQ, CLONE_FILES | SIGCHLD)); /* close_all() */
         if (r == 0)
                 r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
         if (r == 0)

@@ -2,6 +2,7 @@
 #include "tests/system/probe/play.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
