@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 
 #define HIERARCHY_DEPTH_MAX 64
 
@@ -121,6 +122,30 @@ int cgroups_join(const struct cgroups *c, pid_t broker, pid_t worker, pid_t *ret
         *ret_pid = pid;
         *ret_pidfd = pidfd;
         return 0;
+}
+
+uint32_t cgroups_oom_kills(const struct cgroups *c) {
+        static const char *const files[] = { "worker/memory.oom_control", "worker/memory.events" };
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < c->n * ARRAY_SIZE(files); i++) {
+                cleanup_close int fd = openat(c->dir_fds[i / ARRAY_SIZE(files)],
+                                              files[i % ARRAY_SIZE(files)], O_RDONLY | O_CLOEXEC);
+                char text[512] = "";
+                const char *count;
+                uint32_t n;
+
+                if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+                        continue;
+                count = strstr(text, "\noom_kill ");
+                if (!count)
+                        continue;
+                count += strlen("\noom_kill ");
+                text[count - text + (ptrdiff_t)strcspn(count, "\n")] = '\0';
+                if (parse_u32(count, 0, UINT32_MAX, &n) == 0)
+                        sum += n;
+        }
+        return sum;
 }
 
 void cgroups_remove(struct cgroups *c) {

@@ -30,6 +30,9 @@ void cgroups_done(struct cgroups *c);
 int cgroups_join(const struct cgroups *c, pid_t broker, pid_t worker, pid_t *ret_pid,
                  int *ret_pidfd);
 
+/* How many processes of worker/ the kernel has killed for want of memory. */
+uint32_t cgroups_oom_kills(const struct cgroups *c);
+
 /* This process goes to the root of each hierarchy and removes the instance's directories: for a
  * broker whose gadgetd is gone. */
 void cgroups_remove(struct cgroups *c);

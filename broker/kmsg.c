@@ -42,7 +42,8 @@ static bool find_number(const char *record, const char *key, const char *prefix,
 bool kmsg_parse(const char *record, pid_t worker, uint32_t *ret_arch, uint32_t *ret_nr) {
         uint32_t pid;
 
-        /* A process name with a space in it is written as hex, so none passes for one of these keys. */
+        /* A process name with a space in it is written as hex, so none passes for one of these
+         * keys. */
         return strstr(record, RECORD_SECCOMP) && find_number(record, " pid=", "", &pid) &&
                pid == (uint32_t)worker && find_number(record, " arch=", "0x", ret_arch) &&
                find_number(record, " syscall=", "", ret_nr);

@@ -379,11 +379,10 @@ static void report_death(struct broker *b, int status) {
         proc_status_text(status, cause, sizeof(cause));
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
                 kmsg_explain(b->kmsg_fd, b->worker.pid, &err);
-        else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-                error_set(&err, ERROR_INTERNAL, -EIO,
-                          "the gadget's worker was %s: by hand, or because it reached its memory "
-                          "limit",
-                          cause);
+        else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+                 cgroups_oom_kills(&b->cgroups) > 0)
+                error_set(&err, ERROR_LIMIT, -ENOMEM,
+                          "the gadget's worker was %s: it reached its memory limit", cause);
         else
                 error_set(&err, ERROR_INTERNAL, -EIO, "the gadget's worker %s%s",
                           WIFSIGNALED(status) ? "was " : "", cause);

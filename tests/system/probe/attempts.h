@@ -38,7 +38,7 @@
         X(open_broker_pidfd,     BARE,    "ESRCH")                                                                       \
         X(fork_once,             BARE,    "EAGAIN")                                                                      \
         X(fork_bomb,             BARE,    "EAGAIN")                                                                      \
-        X(memory_bomb,           BARE,    "killed by SIGKILL|ENOMEM")                                                    \
+        X(memory_bomb,           BARE,    "reached its memory limit|ENOMEM")                                                \
         X(file_bomb,             BARE,    "EMFILE")                                                                      \
         /* privileges */                                                                                                 \
         X(become_root,           BARE,    "EINVAL|EPERM")                                                                \
@@ -58,8 +58,11 @@
         X(open_packet_socket,    BARE,    "EPERM")                                                                       \
         X(open_shared_memory,    BARE,    "ENOENT")                                                                      \
         /* what it was handed */                                                                                         \
-        X(resize_ring,           BARE,    "EPERM|EINVAL")                                                                \
-        X(write_object,          BARE,    "EPERM")                                                                       \
+        X(shrink_ring,           BARE,    "EPERM")                                                                       \
+        X(grow_ring,             BARE,    "EPERM|EFBIG")                                                                 \
+        X(unseal_ring,           BARE,    "EPERM")                                                                       \
+        X(write_object,          BARE,    "EPERM|EFBIG")                                                                 \
+        X(map_object_writable,   BARE,    "EPERM|EACCES")                                                                \
         X(write_with_no_space,   BARE,    "killed by SIGXFSZ|EFBIG")                                                     \
         /* system calls that no worker makes */                                                                          \
         X(call_openat,           FILTER,  "system call openat ")                                                         \

@@ -294,7 +294,7 @@ static uint32_t make_btf(void) {
                 uint32_t type[4]; /* int of 4 bytes */
                 char strings[5];
         } __attribute__((packed))
-        one = { 0xeb9f, 1, 0, 24, 0, 16, 16, 5, { 1, 1u << 24, 4, 32 }, { 0, 'i', 'n', 't', 0 } };
+        btf = { 0xeb9f, 1, 0, 24, 0, 16, 16, 5, { 1, 1u << 24, 4, 32 }, { 0, 'i', 'n', 't', 0 } };
         struct broker_btf_load load = { .btf_size = sizeof(btf) };
 
         if (wire_call(BROKER_BTF_LOAD, &load, sizeof(load), &btf, sizeof(btf)) < 0)

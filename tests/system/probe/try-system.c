@@ -264,10 +264,22 @@ int try_open_shared_memory(void) {
         return errno_of(shmget(PROBE_SHM_KEY, 0, 0));
 }
 
-int try_resize_ring(void) {
-        if (ftruncate(probe_fds[2], 0) == 0)
-                return 0;
+int try_shrink_ring(void) {
+        return errno_of(ftruncate(probe_fds[2], 0));
+}
+
+int try_grow_ring(void) {
         return errno_of(ftruncate(probe_fds[2], 1 << 30));
+}
+
+int try_unseal_ring(void) {
+        return errno_of(fcntl(probe_fds[2], F_ADD_SEALS, F_SEAL_WRITE));
+}
+
+int try_map_object_writable(void) {
+        return mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, probe_fds[0], 0) == MAP_FAILED
+                       ? -errno
+                       : 0;
 }
 
 int try_write_object(void) {
