@@ -90,8 +90,11 @@ static struct step step_of(const struct event_field *f, uint64_t *ret_max) {
         return step;
 }
 
+/* The end of what the field's step reads. */
 static uint32_t end_of(const struct event_field *f) {
-        return f->offset + f->size * (f->kind == FIELD_ARRAY ? f->n : 1);
+        uint32_t end = f->offset + f->size * (f->kind == FIELD_ARRAY ? f->n : 1);
+
+        return f->version_offset == NO_OFFSET ? end : MAX(end, f->version_offset + 1);
 }
 
 /* What must be there of an event: everything, but for a text behind all else, of which gadgets send
@@ -172,42 +175,94 @@ static inline uint8_t *put_address(uint8_t *out, const uint8_t *event, const str
         return mp_put_bin(out, event + step->offset, version == 4 ? 4 : version == 6 ? 16 : 0);
 }
 
-static inline uint8_t *put_number(uint8_t *out, uint8_t code, const uint8_t *from) {
-        switch (code) {
-        case STEP_U8:
-                return mp_put_uint(out, *from);
-        case STEP_U16:
-                return mp_put_uint(out, load(uint16_t, from));
-        case STEP_U32:
-                return mp_put_uint(out, load(uint32_t, from));
-        case STEP_U64:
-                return mp_put_uint(out, load(uint64_t, from));
-        case STEP_I8:
-                return mp_put_int(out, load(int8_t, from));
-        case STEP_I16:
-                return mp_put_int(out, load(int16_t, from));
-        case STEP_I32:
-                return mp_put_int(out, load(int32_t, from));
-        case STEP_I64:
-                return mp_put_int(out, load(int64_t, from));
-        case STEP_BOOL:
-                return mp_put_bool(out, *from != 0);
-        case STEP_F32:
-                return mp_put_double(out, (double)load(float, from));
-        case STEP_F64:
-                return mp_put_double(out, load(double, from));
-        default:
-                return mp_put_nil(out);
+/* As mp_put_uint(), with one branch that can be guessed wrong instead of four: the bytes behind the
+ * tag are shifted into place and stored whole, and what is too much is overwritten by the next
+ * field. Within the nine bytes of a scalar. */
+static inline uint8_t *put_uint(uint8_t *out, uint64_t v) {
+        unsigned int log_size = (v > UINT8_MAX) + (v > UINT16_MAX) + (v > UINT32_MAX);
+        uint64_t be;
+
+        if (v < 0x80) {
+                *out = (uint8_t)v;
+                return out + 1;
         }
+        be = htobe64(v << (64 - (8u << log_size)));
+        *out = (uint8_t)(0xcc + log_size);
+        memcpy(out + 1, &be, sizeof(be));
+        return out + 1 + (1u << log_size);
 }
+
+static inline uint8_t *put_int(uint8_t *out, int64_t v) {
+        unsigned int log_size = (v < INT8_MIN) + (v < INT16_MIN) + (v < INT32_MIN);
+        uint64_t be;
+
+        if (v >= 0)
+                return put_uint(out, (uint64_t)v);
+        if (v >= -32) {
+                *out = (uint8_t)v;
+                return out + 1;
+        }
+        be = htobe64((uint64_t)v << (64 - (8u << log_size)));
+        *out = (uint8_t)(0xd0 + log_size);
+        memcpy(out + 1, &be, sizeof(be));
+        return out + 1 + (1u << log_size);
+}
+
+/* The cases of a number, for the switch over a step and for the one over an array's elements. */
+#define NUMBER_CASES(_out, _from)                                                                  \
+        case STEP_U8:                                                                              \
+                _out = put_uint(_out, *(_from));                                                   \
+                break;                                                                             \
+        case STEP_U16:                                                                             \
+                _out = put_uint(_out, load(uint16_t, _from));                                      \
+                break;                                                                             \
+        case STEP_U32:                                                                             \
+                _out = put_uint(_out, load(uint32_t, _from));                                      \
+                break;                                                                             \
+        case STEP_U64:                                                                             \
+                _out = put_uint(_out, load(uint64_t, _from));                                      \
+                break;                                                                             \
+        case STEP_I8:                                                                              \
+                _out = put_int(_out, load(int8_t, _from));                                         \
+                break;                                                                             \
+        case STEP_I16:                                                                             \
+                _out = put_int(_out, load(int16_t, _from));                                        \
+                break;                                                                             \
+        case STEP_I32:                                                                             \
+                _out = put_int(_out, load(int32_t, _from));                                        \
+                break;                                                                             \
+        case STEP_I64:                                                                             \
+                _out = put_int(_out, load(int64_t, _from));                                        \
+                break;                                                                             \
+        case STEP_BOOL:                                                                            \
+                _out = mp_put_bool(_out, *(_from) != 0);                                           \
+                break;                                                                             \
+        case STEP_F32:                                                                             \
+                _out = mp_put_double(_out, (double)load(float, _from));                            \
+                break;                                                                             \
+        case STEP_F64:                                                                             \
+                _out = mp_put_double(_out, load(double, _from));                                   \
+                break
 
 static uint8_t *put_array(uint8_t *out, const uint8_t *event, const struct step *step) {
         const uint8_t *from = event + step->offset;
 
         out = mp_put_array(out, step->n);
-        for (uint32_t i = 0; i < step->n; i++, from += step->stride)
-                out = step->elem == STEP_BOOLS ? mp_put_bool(out, any_set(from, step->stride))
-                                               : put_number(out, step->elem, from);
+        for (uint32_t i = 0; i < step->n; i++, from += step->stride) {
+                switch ((enum step_code)step->elem) {
+                        NUMBER_CASES(out, from);
+                case STEP_BOOLS:
+                        out = mp_put_bool(out, any_set(from, step->stride));
+                        break;
+                case STEP_TIME:
+                case STEP_TEXT16:
+                case STEP_TEXT:
+                case STEP_STRINGS:
+                case STEP_ADDRESS:
+                case STEP_ARRAY:
+                        assert(false); /* number_code() makes none of them */
+                }
+        }
         return out;
 }
 
@@ -258,19 +313,7 @@ uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len
                 const uint8_t *from = event + step->offset;
 
                 switch ((enum step_code)step->code) {
-                case STEP_U8:
-                case STEP_U16:
-                case STEP_U32:
-                case STEP_U64:
-                case STEP_I8:
-                case STEP_I16:
-                case STEP_I32:
-                case STEP_I64:
-                case STEP_BOOL:
-                case STEP_F32:
-                case STEP_F64:
-                        out = put_number(out, step->code, from);
-                        break;
+                        NUMBER_CASES(out, from);
                 case STEP_BOOLS:
                         out = mp_put_bool(out, any_set(from, step->n));
                         break;
