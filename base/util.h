@@ -13,17 +13,22 @@
 
 #define ARRAY_SIZE(_a) (sizeof(_a) / sizeof((_a)[0]))
 /* Each use has names of its own (_n), so that uses nest. */
-#define PICK_(_a, _op, _b, _n)                                                                     \
+#define VAR_(_name, _n) VAR__(_name, _n)
+#define VAR__(_name, _n) _##_name##_##_n
+#define MIN_(_a, _b, _n)                                                                           \
         ({                                                                                         \
-                __typeof__(_a) PASTE_(_pick_a, _n) = (_a);                                         \
-                __typeof__(_b) PASTE_(_pick_b, _n) = (_b);                                         \
-                PASTE_(_pick_a, _n)                                                                \
-                        _op PASTE_(_pick_b, _n) ? PASTE_(_pick_a, _n) : PASTE_(_pick_b, _n);       \
+                __typeof__(_a) VAR_(a, _n) = (_a);                                                 \
+                __typeof__(_b) VAR_(b, _n) = (_b);                                                 \
+                VAR_(a, _n) < VAR_(b, _n) ? VAR_(a, _n) : VAR_(b, _n);                             \
         })
-#define PASTE_(_a, _b) PASTE__(_a, _b)
-#define PASTE__(_a, _b) _a##_b
-#define MIN(_a, _b) PICK_(_a, <, _b, __COUNTER__)
-#define MAX(_a, _b) PICK_(_a, >, _b, __COUNTER__)
+#define MAX_(_a, _b, _n)                                                                           \
+        ({                                                                                         \
+                __typeof__(_a) VAR_(a, _n) = (_a);                                                 \
+                __typeof__(_b) VAR_(b, _n) = (_b);                                                 \
+                VAR_(a, _n) > VAR_(b, _n) ? VAR_(a, _n) : VAR_(b, _n);                             \
+        })
+#define MIN(_a, _b) MIN_(_a, _b, __COUNTER__)
+#define MAX(_a, _b) MAX_(_a, _b, __COUNTER__)
 #define container_of(_ptr, _type, _member)                                                         \
         ((_type *)(void *)((char *)(_ptr)-offsetof(_type, _member)))
 #define ALIGN_UP(_n, _to) (((_n) + (_to)-1) / (_to) * (_to))

@@ -2,7 +2,7 @@
 #include "ipc/mp.h"
 
 /* Moves over n bytes and returns where they begin; NULL when they are not there. */
-static const uint8_t *take(struct mp_reader *r, size_t n) {
+static inline const uint8_t *take(struct mp_reader *r, size_t n) {
         const uint8_t *p = r->pos;
 
         if ((size_t)(r->end - p) < n)
@@ -12,32 +12,48 @@ static const uint8_t *take(struct mp_reader *r, size_t n) {
 }
 
 /* The big-endian unsigned number of `n` bytes (1, 2, 4, 8) at the cursor. */
-static int take_number(struct mp_reader *r, size_t n, uint64_t *ret) {
+static inline int take_number(struct mp_reader *r, size_t n, uint64_t *ret) {
         const uint8_t *p = take(r, n);
-        uint64_t value = 0;
+        uint16_t v16;
+        uint32_t v32;
+        uint64_t v64;
 
         if (!p)
                 return -EBADMSG;
-        for (size_t i = 0; i < n; i++)
-                value = value << 8 | p[i];
-        *ret = value;
-        return 0;
+        switch (n) {
+        case 1:
+                *ret = *p;
+                return 0;
+        case 2:
+                memcpy(&v16, p, sizeof(v16));
+                *ret = be16toh(v16);
+                return 0;
+        case 4:
+                memcpy(&v32, p, sizeof(v32));
+                *ret = be32toh(v32);
+                return 0;
+        default:
+                memcpy(&v64, p, sizeof(v64));
+                *ret = be64toh(v64);
+                return 0;
+        }
 }
 
-static int set_uint(struct mp_value *ret, uint64_t value) {
+static inline int set_uint(struct mp_value *ret, uint64_t value) {
         *ret = (struct mp_value){ .type = MP_UINT, .u = value };
         return 0;
 }
 
 /* A number in a signed format: negative is MP_INT, else it is as good as an unsigned one. */
-static int set_int(struct mp_value *ret, int64_t value) {
+static inline int set_int(struct mp_value *ret, int64_t value) {
         if (value >= 0)
                 return set_uint(ret, (uint64_t)value);
         *ret = (struct mp_value){ .type = MP_INT, .i = value };
         return 0;
 }
 
-static int set_bytes(struct mp_reader *r, enum mp_type type, uint64_t n, struct mp_value *ret) {
+static inline int set_bytes(struct mp_reader *r, enum mp_type type, uint64_t n,
+                            struct mp_value *ret) {
         const uint8_t *p;
 
         if (type == MP_EXT && !take(r, 1))
@@ -49,7 +65,7 @@ static int set_bytes(struct mp_reader *r, enum mp_type type, uint64_t n, struct 
         return 0;
 }
 
-static int set_container(struct mp_value *ret, enum mp_type type, uint64_t n) {
+static inline int set_container(struct mp_value *ret, enum mp_type type, uint64_t n) {
         *ret = (struct mp_value){ .type = type, .n = (uint32_t)n };
         return 0;
 }
@@ -108,7 +124,7 @@ static const uint8_t widths[] = {
         [0xdd - 0xc0] = 4, [0xde - 0xc0] = 2, [0xdf - 0xc0] = 4,
 };
 
-static int read_token(struct mp_reader *r, struct mp_value *ret) {
+static inline int read_token(struct mp_reader *r, struct mp_value *ret) {
         const uint8_t *p = take(r, 1);
         uint8_t tag;
 
