@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,7 +77,7 @@ int env_setup(void **state) {
         if (geteuid() != 0)
                 return 0;
         lock_fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_fd < 0 || flock(lock_fd, LOCK_EX) < 0)
+        if (lock_fd < 0 || fcntl(lock_fd, F_SETLKW, &(struct flock){ .l_type = F_WRLCK }) < 0)
                 return -1;
         snprintf(env->root, sizeof(env->root), "/tmp/gadget-test-XXXXXX");
         if (!mkdtemp(env->root) || chmod(env->root, 0755) < 0 || link_prefix(env) < 0)

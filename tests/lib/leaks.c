@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <linux/bpf.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -262,7 +263,8 @@ static void held_by_others(struct ids held[_KIND_MAX]) {
 
 /* --- comparison --- */
 
-static void report_processes(struct report *report) {
+/* Calls func with each child of ours, adopted ones included. */
+static void each_child(void (*func)(struct report *report, pid_t pid), struct report *report) {
         char path[64];
         FILE *f;
         int pid;
@@ -272,9 +274,26 @@ static void report_processes(struct report *report) {
         snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
         f = fopen(path, "re");
         while (f && fscanf(f, "%d", &pid) == 1)
-                report_add(report, "process %d is still there\n", pid);
+                func(report, pid);
         if (f)
                 fclose(f);
+}
+
+static void report_process(struct report *report, pid_t pid) {
+        char path[64], name[32] = "";
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+        f = fopen(path, "re");
+        if (f && fscanf(f, "%31s", name) != 1)
+                name[0] = '\0';
+        if (f)
+                fclose(f);
+        report_add(report, "process %d (%s) is still there\n", pid, name);
+}
+
+static void kill_process(struct report *report, pid_t pid) {
+        kill(pid, SIGKILL);
 }
 
 static bool has_processes(const char *cgroup) {
@@ -358,7 +377,7 @@ static bool is_clean(struct leaks *leaks, struct report *report) {
         report->n = 0;
         report->len = 0;
         report->text[0] = '\0';
-        report_processes(report);
+        each_child(report_process, report);
         report_texts(leaks, report);
         report_bpf(leaks, report);
         return report->n == 0;
@@ -390,5 +409,9 @@ struct leaks *leaks_free(struct leaks *leaks) {
 int leaks_check(struct leaks *leaks, uint64_t timeout_ns, char *text, size_t n) {
         struct report report = { .text = text, .size = n };
 
-        return WAIT_UNTIL(is_clean(leaks, &report), timeout_ns) ? 0 : -EBUSY;
+        if (WAIT_UNTIL(is_clean(leaks, &report), timeout_ns))
+                return 0;
+        /* Reported; not to disturb the next test. */
+        each_child(kill_process, &report);
+        return -EBUSY;
 }
