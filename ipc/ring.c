@@ -372,6 +372,9 @@ int ring_read(const struct ring_reader *r, struct ring_cursor *cursor, uint8_t *
                         if (was_pad)
                                 return -EPROTO;
                         was_pad = true;
+                        /* The frame in flight at start_limit stands behind this pad. */
+                        if (cursor->position == cursor->start_limit)
+                                cursor->start_limit += frame->size;
                         cursor->position += frame->size;
                         continue;
                 }

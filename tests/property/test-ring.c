@@ -123,6 +123,17 @@ static void tally_close(struct ring *ring, struct tally *tally, uint8_t *out) {
         }
 }
 
+/* Attaches at the one moment that matters: the next frame's rows are counted, its head is not yet
+ * published. */
+static void tally_begin_in_flight(struct ring *ring, struct random *random, struct tally *tally) {
+        uint64_t head = ring->w.head;
+
+        put_frame(ring, random);
+        ring->w.header->head = head;
+        tally_begin(ring, random, tally);
+        ring->w.header->head = ring->w.head;
+}
+
 static void balance(struct random *random, size_t data_size, unsigned int n_steps) {
         static uint8_t out[ROOM_MAX];
         struct tally tallies[N_CURSORS];
@@ -147,11 +158,14 @@ static void balance(struct random *random, size_t data_size, unsigned int n_step
                 n = i == 0 ? UINT64_MAX : random_below(random, 12 / i);
                 while (n-- > 0 && tally_read(&ring, tally, out) == 1)
                         ;
-                if (random_below(random, 200) == 0) {
+                if (random_below(random, 50) == 0) {
                         tally_close(&ring, tally, out);
                         for (unsigned int k = 0; k < N_STREAMS; k++)
                                 lost += tally->lost[k];
-                        tally_begin(&ring, random, tally);
+                        if (random_below(random, 2))
+                                tally_begin(&ring, random, tally);
+                        else
+                                tally_begin_in_flight(&ring, random, tally);
                         n_closed++;
                 }
         }

@@ -453,6 +453,27 @@ static void test_frame_in_flight_at_attach(void **state) {
         assert_int_equal(get(f), 0);
 }
 
+/* The same where the frame stands behind a pad, so not at the head that the cursor saw. */
+static void test_frame_in_flight_behind_a_pad(void **state) {
+        struct fixture *f = *state;
+        uint64_t head;
+
+        while (DATA_SIZE - f->w.head % DATA_SIZE >= FRAME_MAX + sizeof(struct event_frame))
+                put(f, 0, 1, 200, 0);
+        head = f->w.head;
+        put(f, 0, 3, 8, 0);
+        assert_true(((struct event_frame *)(f->w.data + head % DATA_SIZE))->flags ==
+                    EVENT_FRAME_PAD);
+        f->w.header->head = head;
+        ring_cursor_newest(&f->r, &f->c);
+        f->w.header->head = f->w.head;
+        put(f, 0, 2, 8, 0);
+        assert_int_equal(get(f), 1);
+        assert_int_equal(f->frame.header.n_rows, 2);
+        assert_int_equal(f->frame.lost, 0);
+        assert_int_equal(get(f), 0);
+}
+
 #define TEST(_f) cmocka_unit_test_setup_teardown(_f, setup, teardown)
 static const struct CMUnitTest tests[] = {
         TEST(test_layout),
@@ -478,5 +499,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_pads_only),
         TEST(test_lying_row_counter),
         TEST(test_frame_in_flight_at_attach),
+        TEST(test_frame_in_flight_behind_a_pad),
 };
 TEST_MAIN("ipc-ring", tests)
