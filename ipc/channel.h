@@ -46,8 +46,8 @@ DEFINE_CLEANUP(struct channel, channel_free)
 int channel_send(struct channel *channel, enum message_type type, const void *msg, const int *fds,
                  size_t n_fds);
 
-/* Reads and dispatches everything that is there now; for draining when the child has exited. Not from
- * this channel's own on_message: there is one buffer. */
+/* Reads and dispatches everything that is there now; for draining when the child has exited. Not
+ * from this channel's own on_message: there is one buffer. */
 void channel_drain(struct channel *channel);
 
 /* Bytes of sent frames that the socket has not taken yet. */
