@@ -164,6 +164,7 @@ static int set_header(struct column *c, const char *text) {
                 buf_done(&b);
                 return -ENOMEM;
         }
+        c->width = MAX(c->width, (uint32_t)text_columns((uint8_t *)c->header, strlen(c->header)));
         return 0;
 }
 
@@ -197,8 +198,8 @@ static int describe(struct column *c) {
                 name = render_template(field);
         apply_template(c, template_find(name));
         apply_annotations(c);
-        c->min_width = MIN(c->min_width, MAX(c->width, 1u));
         c->width = MAX(c->width, 1u);
+        c->min_width = MIN(c->min_width, c->width);
         return set_header(c, alias && alias[0] ? alias : c->name);
 }
 

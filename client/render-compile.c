@@ -137,6 +137,23 @@ static void set_width(struct compiler *c, struct op *op, const struct column *co
                 op->width = 0;
 }
 
+/* On a terminal a name that is wider than its column loses its end. */
+static void add_header(struct compiler *c, const struct column *column, bool is_last) {
+        size_t n = strlen(column->header);
+        cleanup_free char *text = strdup(column->header);
+
+        if (!text) {
+                c->text.failed = true;
+                return;
+        }
+        while (c->options->terminal > 0 && escaped_columns(text) > column->width) {
+                do
+                        text[--n] = '\0';
+                while (n > 0 && !utf8_is_valid((uint8_t *)text, n));
+        }
+        add_padded(c, text, is_last && !column->right ? 0 : column->width, column->right);
+}
+
 static int compile_columns(struct compiler *c) {
         int r;
 
@@ -148,8 +165,7 @@ static int compile_columns(struct compiler *c) {
                 const struct column *column = column_at(c, i);
                 bool is_last = i + 1 == c->columns->n_order;
 
-                add_padded(c, column->header, is_last && !column->right ? 0 : column->width,
-                           column->right);
+                add_header(c, column, is_last);
                 add_text(c, is_last ? "\n" : " ");
         }
         c->header = take_pending(c);
