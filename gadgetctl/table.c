@@ -37,12 +37,16 @@ static size_t width_of(const char *text) {
         return text_columns((const uint8_t *)text, strlen(text));
 }
 
-static void put_cell(struct out *out, const char *text, size_t width, bool is_last) {
-        out_put(out, text, strlen(text));
-        for (size_t n = width_of(text); n < width + 2 && !is_last; n++)
-                out_put(out, " ", 1);
-        if (is_last)
-                out_put(out, "\n", 1);
+/* One line, without blanks at its end. */
+static void put_line(struct out *out, const char *const *cells, const size_t *widths, size_t n) {
+        while (n > 1 && cells[n - 1][0] == '\0')
+                n--;
+        for (size_t c = 0; c < n; c++) {
+                out_put(out, cells[c], strlen(cells[c]));
+                for (size_t at = width_of(cells[c]); at < widths[c] + 2 && c + 1 < n; at++)
+                        out_put(out, " ", 1);
+        }
+        out_put(out, "\n", 1);
 }
 
 void table_print(const struct table *table, struct out *out) {
@@ -53,11 +57,7 @@ void table_print(const struct table *table, struct out *out) {
                 for (size_t i = c; i < table->n_cells; i += table->n_columns)
                         widths[c] = MAX(widths[c], width_of(table->cells[i]));
         }
-        for (size_t c = 0; c < table->n_columns; c++)
-                put_cell(out, table->headers[c], widths[c], c + 1 == table->n_columns);
-        for (size_t i = 0; i < table->n_cells; i++) {
-                size_t c = i % table->n_columns;
-
-                put_cell(out, table->cells[i], widths[c], c + 1 == table->n_columns);
-        }
+        put_line(out, table->headers, widths, table->n_columns);
+        for (size_t i = 0; i + table->n_columns <= table->n_cells; i += table->n_columns)
+                put_line(out, (const char *const *)&table->cells[i], widths, table->n_columns);
 }
