@@ -263,24 +263,32 @@ int gadget_attach(struct gadget *g, struct error *err) {
         return 0;
 }
 
+void gadget_declare_hooks(const struct gadget *g) {
+        struct bpf_program *program;
+
+        bpf_object__for_each_program(program, g->object) if (bpf_program__autoload(program))
+                host_declare_hook(bpf_program__section_name(program));
+}
+
 void gadget_forget(struct gadget *g) {
-        for (size_t i = 0; i < g->n_sources; i++) {
-                annotations_done(&g->sources[i].annotations);
-                event_type_free(TAKE_PTR(g->sources[i].type));
-        }
-        type_enums_done(&g->enums);
-        params_done(&g->params);
-        definition_done(&g->definition);
+        for (size_t i = 0; i < g->n_links; i++)
+                bpf_link__disconnect(g->links[i]);
+        gadget_done(g);
 }
 
 void gadget_done(struct gadget *g) {
-        gadget_forget(g);
         for (size_t i = 0; i < g->n_links; i++)
                 bpf_link__destroy(g->links[i]);
-        for (size_t i = 0; i < g->n_sources; i++)
-                free(g->sources[i].name);
         free(g->links);
+        for (size_t i = 0; i < g->n_sources; i++) {
+                free(g->sources[i].name);
+                annotations_done(&g->sources[i].annotations);
+                event_type_free(g->sources[i].type);
+        }
         free(g->sources);
+        type_enums_done(&g->enums);
+        params_done(&g->params);
         bpf_object__close(g->object);
+        definition_done(&g->definition);
         *g = (struct gadget){ 0 };
 }

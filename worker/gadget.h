@@ -43,9 +43,14 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err);
 /* Attaches all programs. */
 int gadget_attach(struct gadget *g, struct error *err);
 
-/* Frees what only loading and the schema need: definition, parameters, types. */
+/* Instead of attaching: tells the broker what would be attached to. */
+void gadget_declare_hooks(const struct gadget *g);
+
+/* Frees all of it while it goes on running: links are not detached. With host_keep_objects() the
+ * maps and programs stay. */
 void gadget_forget(struct gadget *g);
 
+/* Detaches, unloads, frees. */
 void gadget_done(struct gadget *g);
 
 /* Finds the data sources of the opened object (convention.c). */

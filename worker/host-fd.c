@@ -12,11 +12,13 @@
 #include <sys/ioctl.h>
 
 #include "worker/host-link.h"
+#include "worker/host.h"
 
 #define FDS_MAX (LIMIT_BROKER_OBJECTS_MAX + 128)
 
 static struct host_object table[FDS_MAX];
 static int anchor_fd = -1;
+static bool keeps_objects;
 
 int __real_close(int fd);
 int __real_dup3(int from, int to, int flags);
@@ -72,6 +74,10 @@ int host_fd_add(const struct host_object *object, int take_real_fd) {
         return -EMFILE;
 }
 
+void host_keep_objects(void) {
+        keeps_objects = true;
+}
+
 /* The object goes with its last number. */
 int __wrap_close(int fd) {
         const struct host_object *object = host_fd_find(fd);
@@ -82,7 +88,7 @@ int __wrap_close(int fd) {
                 for (int i = 0; i < FDS_MAX && handle; i++)
                         if (table[i].handle == handle)
                                 handle = 0;
-                if (handle)
+                if (handle && !keeps_objects)
                         tell_closed(handle);
         }
         return __real_close(fd);

@@ -46,6 +46,10 @@ int host_iter_create(int link_placeholder_fd, int *ret_fd);
  * phase, in which the broker answers map reads only; installs the steady-state seccomp filter. */
 int host_ready(struct bytes schema, struct error *err);
 
+/* From now on closing a number does not end what it stands for: libbpf's memory can be freed while
+ * the gadget runs. */
+void host_keep_objects(void);
+
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gadget/api.h"
 #include "worker/gadget.h"
+#include "worker/memory.h"
 #include "worker/run.h"
 #include "worker/schema.h"
 
@@ -25,11 +26,17 @@ static int start_gadget(struct gadget *g, struct run *run, struct host_start *st
                 r = run_init(run, g, err);
         if (r == 0 && !start->inspect)
                 r = gadget_attach(g, err);
+        if (r == 0 && start->inspect)
+                gadget_declare_hooks(g);
         if (r == 0)
                 r = schema_encode(g, &schema, err);
         if (r == 0)
+                r = host_ready(BYTES(schema.data, schema.len), err);
+        if (r == 0) {
+                host_keep_objects();
                 gadget_forget(g);
-        return r < 0 ? r : host_ready(BYTES(schema.data, schema.len), err);
+        }
+        return r;
 }
 
 int main(void) {
@@ -50,8 +57,10 @@ int main(void) {
         r = host_init(CHILD_FD_CHANNEL, &start, &err);
         if (r == 0)
                 r = start_gadget(&gadget, &run, &start, &detail, &err);
-        if (r == 0)
-                r = start.inspect ? 0 : run_loop(&run);
+        if (r == 0 && !start.inspect) {
+                memory_settle();
+                r = run_loop(&run);
+        }
         if (r == 0)
                 host_done();
         else if (r != -ECONNRESET)

@@ -21,7 +21,8 @@ int run_init(struct run *run, const struct gadget *g, struct error *err) {
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the event ring cannot be mapped");
         run->tracers = calloc(g->n_sources, sizeof(*run->tracers));
-        if (!run->tracers)
+        run->fds = calloc(g->n_sources + 1, sizeof(*run->fds));
+        if (!run->tracers || !run->fds)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for the data sources");
         for (size_t i = 0; r == 0 && i < g->n_sources; i++)
                 r = tracer_init(&run->tracers[run->n_tracers++], g, (uint16_t)i, &run->out, err);
@@ -32,6 +33,7 @@ void run_done(struct run *run) {
         for (size_t i = 0; i < run->n_tracers; i++)
                 tracer_done(&run->tracers[i]);
         free(run->tracers);
+        free(run->fds);
         ring_writer_done(&run->out);
         *run = (struct run){ .bell_fd = -1 };
 }
@@ -108,18 +110,24 @@ static void drain_last(struct run *run) {
 }
 
 int run_loop(struct run *run) {
-        cleanup_free struct pollfd *fds = calloc(run->n_tracers + 1, sizeof(*fds));
-        bool is_busy = true;
+        struct pollfd *fds = run->fds;
 
-        if (!fds)
-                return -ENOMEM;
-        fds[0] = (struct pollfd){ .fd = host_fd(), .events = POLLIN, .revents = POLLIN };
+        fds[0] = (struct pollfd){ .fd = host_fd(), .events = POLLIN };
         for (size_t i = 0; i < run->n_tracers; i++)
                 fds[i + 1] = (struct pollfd){ .fd = run->tracers[i].ring.fd, .events = POLLIN };
         run->losses_read_ns = now_ns();
         for (;;) {
-                uint64_t now;
+                bool is_busy = run_drain(run) > 0 || !rest(run);
+                uint64_t now = now_ns();
 
+                if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL)
+                        read_losses(run);
+                if (is_busy)
+                        wait_for(fds, 1, run->nap_ns);
+                else
+                        wait_for(fds, run->n_tracers + 1,
+                                 run->losses_due ? run->losses_read_ns + LOSSES_INTERVAL - now
+                                                 : UINT64_MAX);
                 switch (fds[0].revents ? host_next() : HOST_NONE) {
                 case HOST_STOP:
                         drain_last(run);
@@ -129,15 +137,5 @@ int run_loop(struct run *run) {
                 case HOST_NONE:
                         break;
                 }
-                is_busy = run_drain(run) > 0 || !rest(run);
-                now = now_ns();
-                if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL)
-                        read_losses(run);
-                if (is_busy)
-                        wait_for(fds, 1, run->nap_ns);
-                else
-                        wait_for(fds, run->n_tracers + 1,
-                                 run->losses_due ? run->losses_read_ns + LOSSES_INTERVAL - now
-                                                 : UINT64_MAX);
         }
 }

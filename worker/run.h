@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <poll.h>
+
 #include "ipc/ring.h"
 #include "worker/gadget.h"
 #include "worker/tracer.h"
@@ -15,6 +17,7 @@ struct run {
         int bell_fd;
         struct tracer *tracers;
         size_t n_tracers;
+        struct pollfd *fds;      /* the broker, then the kernel buffers */
         uint64_t losses_read_ns; /* CLOCK_MONOTONIC */
         bool losses_due;         /* events came since */
         uint64_t nap_ns;

@@ -32,8 +32,12 @@ int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
         if (r < 0)
                 return error_set(err, ERROR_UNAVAILABLE, r, "map '%s' cannot be read: %s",
                                  bpf_map__name(source->map), strerror(-r));
-        if (source->lost)
-                t->lost_map_fd = bpf_map__fd(source->lost);
+        if (source->lost) {
+                r = host_map_fd(bpf_map__fd(source->lost), &t->lost_map_fd);
+                if (r < 0)
+                        return error_set(err, ERROR_UNAVAILABLE, r, "map '%s' cannot be read: %s",
+                                         bpf_map__name(source->lost), strerror(-r));
+        }
         t->padded = calloc(1, t->program.event_size);
         t->lost_slots = calloc(t->n_cpus ? t->n_cpus : 1, sizeof(*t->lost_slots));
         if (t->program.row_max > out->frame_max)
@@ -46,6 +50,7 @@ int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
 
 void tracer_done(struct tracer *t) {
         kernel_ring_done(&t->ring);
+        close_fd(&t->lost_map_fd);
         program_done(&t->program);
         free(t->padded);
         free(t->row);

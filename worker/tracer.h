@@ -16,7 +16,7 @@ struct tracer {
         uint16_t stream;
         uint8_t *padded; /* room for an event that came shorter than its type */
         uint8_t *row;    /* room for a row that may be larger than a frame; NULL if none can be */
-        int lost_map_fd; /* of <map>_lost_samples as libbpf knows it, -1 = the gadget has none */
+        int lost_map_fd; /* of <map>_lost_samples, -1 = the gadget has none */
         uint32_t n_cpus;
         uint64_t lost;        /* as read last */
         uint64_t *lost_slots; /* one a CPU */
