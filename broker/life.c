@@ -500,7 +500,6 @@ static void open_host(struct broker *b) {
         b->tracefs_fd = MAX(r, -1);
         b->pmu_fd = open("/sys/bus/event_source/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
         b->kmsg_fd = kmsg_open();
-        b->n_cpus = possible_cpus();
 }
 
 /* Sends one line that says who this is; a later gadgetd finds its gadgets by it. */
@@ -617,6 +616,7 @@ static int keep_start(struct broker *b, const struct msg_start *msg, struct rece
         snprintf(b->id, sizeof(b->id), "%s", msg->id);
         b->inspect = msg->inspect;
         b->allow_unsafe = msg->allow_unsafe;
+        b->n_cpus = possible_cpus();
         log_context("%.12s", b->id);
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 b->start_fds[i] = TAKE_FD(received->fds[START_FD_OBJECT + i]);

@@ -95,7 +95,12 @@ static int write_text(const char *dir, const char *name, const char *text) {
 static int add_cgroup(struct play *play, const char *mount, const char *limit, const char *value) {
         char *dir = play->cgroups[play->n_cgroups], path[160];
 
-        snprintf(dir, sizeof(play->cgroups[0]), "%s/play-%d-%.8s", mount, getpid(), play->id);
+        /* Below a directory of ours: the hierarchy's own root can only be changed with
+         * CAP_DAC_OVERRIDE, which a broker lacks. */
+        snprintf(dir, sizeof(play->cgroups[0]), "%s/play-%d", mount, getpid());
+        if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        snprintf(dir, sizeof(play->cgroups[0]), "%s/play-%d/%.8s", mount, getpid(), play->id);
         if (mkdir(dir, 0755) < 0)
                 return -errno;
         play->n_cgroups++;
@@ -124,7 +129,10 @@ static int make_cgroups(struct play *play) {
                 return -errno;
         r = write_text(path, "cgroup.subtree_control", "+memory +pids");
         if (r == 0)
-                r = add_cgroup(play, path, "memory.max", WORKER_MEMORY);
+                r = add_cgroup(play, "/sys/fs/cgroup", "memory.max", WORKER_MEMORY);
+        if (r == 0)
+                r = write_text(play->cgroups[play->n_cgroups - 1], "cgroup.subtree_control",
+                               "+memory +pids");
         if (r == 0) {
                 snprintf(path, sizeof(path), "%s/worker", play->cgroups[play->n_cgroups - 1]);
                 r = write_text(path, "pids.max", WORKER_PIDS);
@@ -234,7 +242,7 @@ int play_new(const struct play_options *options, struct play **ret) {
 }
 
 /* A cgroup whose last process has just died may be busy for a moment yet. */
-static void remove_cgroup(const char *dir) {
+static void remove_cgroup(char *dir) {
         static const char *const leaves[] = { "/worker", "/broker", "" };
         uint64_t deadline = now_ns() + 2 * NSEC_PER_SEC;
 
@@ -245,6 +253,8 @@ static void remove_cgroup(const char *dir) {
                 while (rmdir(path) < 0 && errno == EBUSY && now_ns() < deadline)
                         sched_yield();
         }
+        *strrchr(dir, '/') = '\0';
+        (void)rmdir(dir);
 }
 
 struct play *play_free(struct play *play) {
