@@ -11,7 +11,9 @@
 #include "gadgetctl/session.h"
 
 struct completion {
-        const char *word; /* being typed */
+        const char *word;   /* being typed */
+        const char *prefix; /* of each candidate: "--output=" */
+        int n_prefix;
         const struct command *command;
         struct args args; /* root and socket, as typed so far */
 };
@@ -28,7 +30,8 @@ static bool is_harmless(const char *text) {
 static void offer(const struct completion *c, const char *candidate, const char *help) {
         if (strncmp(candidate, c->word, strlen(c->word)) != 0 || !is_harmless(candidate))
                 return;
-        printf("%s\t%s\n", candidate, help && is_harmless(help) ? help : "");
+        printf("%.*s%s\t%s\n", c->n_prefix, c->prefix, candidate,
+               help && is_harmless(help) ? help : "");
 }
 
 static void offer_commands(const struct completion *c, const char *group) {
@@ -189,12 +192,32 @@ static const struct option_info *read_words(struct completion *c, int n, char *c
         return pending;
 }
 
+/* "--output=js": the value behind the sign is what is typed. */
+static const struct option_info *split_at_equals(struct completion *c) {
+        const char *equals = strchr(c->word, '=');
+        const struct option_info *option;
+
+        if (!equals || strncmp(c->word, "--", 2) != 0)
+                return NULL;
+        option = option_find(c->command, c->word + 2, (size_t)(equals - c->word) - 2);
+        if (!option || !option->value)
+                return NULL;
+        c->prefix = c->word;
+        c->n_prefix = (int)(equals - c->word) + 1;
+        c->word = equals + 1;
+        return option;
+}
+
 int complete(int n_words, char *const *words) {
-        struct completion c = { .word = n_words > 0 ? words[n_words - 1] : "", .args.root = "" };
+        struct completion c = { .word = n_words > 0 ? words[n_words - 1] : "",
+                                .prefix = "",
+                                .args.root = "" };
         const struct option_info *option;
         const char *group = NULL;
 
         option = read_words(&c, n_words - 1, words, &group);
+        if (!option)
+                option = split_at_equals(&c);
         if (option)
                 offer_values(&c, option);
         else if (c.word[0] == '-')
@@ -207,31 +230,35 @@ int complete(int n_words, char *const *words) {
 }
 
 /* clang-format off */
+/* Bash ends words at ":" and "=" and replaces only what stands behind; images and options contain both. */
 static const char bash_script[] =
         "_gadgetctl() {\n"
-        "        local IFS=$'\\n' line word=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+        "        local line=${COMP_LINE:0:COMP_POINT} name typed\n"
+        "        local -a words\n"
+        "        read -ra words <<<\"$line\"\n"
+        "        [[ $line == *[[:space:]] ]] && words+=(\"\")\n"
+        "        typed=${words[-1]}\n"
+        "        typed=${typed%\"${typed##*[:=]}\"}\n"
         "        COMPREPLY=()\n"
-        "        while IFS=$'\\t' read -r line _; do\n"
-        "                [[ $line == */ ]] && compopt -o nospace\n"
-        "                COMPREPLY+=(\"$(printf %q \"$line\")\")\n"
-        "        done < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
-        "        # Bash takes \":\" for the end of a word.\n"
-        "        declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions \"$word\"\n"
-        "        return 0\n"
+        "        while IFS=$'\\t' read -r name _; do\n"
+        "                [[ $name == */ ]] && compopt -o nospace\n"
+        "                COMPREPLY+=(\"$(printf %q \"${name#\"$typed\"}\")\")\n"
+        "        done < <(\"${words[0]}\" __complete \"${words[@]:1}\" 2>/dev/null)\n"
         "}\n"
         "complete -F _gadgetctl gadgetctl\n";
 
 static const char zsh_script[] =
         "#compdef gadgetctl\n"
+        "compdef _gadgetctl gadgetctl\n"
         "_gadgetctl() {\n"
-        "        local line name help\n"
+        "        local name help\n"
         "        local -a found\n"
         "        while IFS=$'\\t' read -r name help; do\n"
         "                found+=(\"${name//:/\\\\:}:$help\")\n"
         "        done < <(\"${words[1]}\" __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\n"
         "        _describe gadgetctl found\n"
         "}\n"
-        "compdef _gadgetctl gadgetctl\n";
+        "[ \"$funcstack[1]\" = _gadgetctl ] && _gadgetctl \"$@\"\n";
 
 static const char fish_script[] =
         "function __gadgetctl_complete\n"

@@ -469,6 +469,8 @@ static void test_completion(void **state) {
         expect_out("--timeout\tStop after 10s, 500ms, 1m30s; a bare number is seconds\n");
         assert_int_equal(run("__complete run -o json"), EXIT_OK);
         expect_out("json\t\njsonpretty\t\n");
+        assert_int_equal(run("__complete run --output=js"), EXIT_OK);
+        expect_out("--output=json\t\n--output=jsonpretty\t\n");
         assert_int_equal(run("__complete --socket S run tr"), EXIT_OK);
         expect_out("trace_open:latest\t\n");
         assert_int_equal(run("__complete --socket S attach ''"), EXIT_OK);
