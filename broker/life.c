@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/proc.h"
+#include "base/trim.h"
 #include "broker/bpf.h"
 #include "broker/broker.h"
 #include "broker/kmsg.h"
@@ -452,6 +453,7 @@ static void stop(struct broker *b, bool kill) {
 
 void broker_is_ready(struct broker *b) {
         b->state = BROKER_RUNNING;
+        trim_memory();
         /* With nothing attached this is all that was asked for; the worker's exit is no news. */
         if (b->inspect)
                 b->is_done = true;

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/log.h"
+#include "base/trim.h"
 #include "worker/host-link.h"
 #include "worker/sandbox.h"
 
@@ -385,7 +386,9 @@ int host_ready(struct bytes schema, struct error *err) {
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");
         host.is_direct = may_read_maps();
-        return sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
+        r = sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
+        trim_memory();
+        return r;
 }
 
 void host_fault(const struct error *err, const char *detail) {
