@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker may ask its broker: fixed-shape structs over SOCK_SEQPACKET. Kernel pointers become payload behind the struct,
- * fds become handles: the broker never reads the worker's memory and never takes an fd from it. A message larger than a datagram
- * goes in chunks; each chunk starts with struct broker_frame. A message that is unknown, malformed or not allowed in the present
+ * What a worker may ask its broker: fixed-shape structs over SOCK_SEQPACKET. Kernel pointers become
+ * payload behind the struct, fds become handles: the broker never reads the worker's memory and
+ * never takes an fd from it. A message larger than a datagram goes in chunks; each chunk starts
+ * with struct broker_frame. A message that is unknown, malformed or not allowed in the present
  * phase ends the worker, and the reason names it.
  *
  * Everything is in the machine's byte order: both ends are built together.
@@ -59,7 +60,8 @@ enum broker_type {
         _BROKER_REQUEST_MAX,
 
         /* broker to worker, not asked for; sequence number 0 */
-        BROKER_HELLO, /* fds: kernel BTF, if there is one. Sent before the worker's limits are in force. */
+        BROKER_HELLO, /* fds: kernel BTF, if there is one. Sent before the worker's limits are in
+                         force. */
         BROKER_START, /* fds: object, definition, ring, bell. The worker's limits are in force. */
         BROKER_STOP,
 };
@@ -69,9 +71,10 @@ enum broker_type {
 struct broker_frame {
         uint16_t type;
         uint16_t reserved; /* 0 */
-        uint32_t seq;      /* of the message: a worker's requests count up by one from 1, a reply has its request's */
-        uint32_t total;    /* bytes of the message: fixed struct and payload, all chunks together */
-        uint32_t offset;   /* of this chunk */
+        uint32_t seq; /* of the message: a worker's requests count up by one from 1, a reply has its
+                         request's */
+        uint32_t total;  /* bytes of the message: fixed struct and payload, all chunks together */
+        uint32_t offset; /* of this chunk */
 };
 
 /* Behind every reply's frame header; payload follows, one fd may ride along. */
@@ -101,18 +104,24 @@ struct broker_map_create {
         char name[BROKER_NAME_LEN];
 };
 
-/* MAP_LOOKUP, LOOKUP_DELETE, UPDATE, DELETE, NEXT_KEY. Payload: key (NEXT_KEY: none = from the start), then value for UPDATE;
- * a value of a map of maps, programs or perf events is a handle. Reply: value or next key. */
+/* MAP_LOOKUP, LOOKUP_DELETE, UPDATE, DELETE, NEXT_KEY. Payload: key (NEXT_KEY: none = from the
+ * start), then value for UPDATE; a value of a map of maps, programs or perf events is a handle.
+ * Reply: value or next key. */
 struct broker_map_elem {
         uint32_t map;
         uint32_t has_key;
         uint64_t flags;
 };
 
-enum broker_batch { BROKER_BATCH_LOOKUP, BROKER_BATCH_LOOKUP_DELETE, BROKER_BATCH_UPDATE, BROKER_BATCH_DELETE };
+enum broker_batch {
+        BROKER_BATCH_LOOKUP,
+        BROKER_BATCH_LOOKUP_DELETE,
+        BROKER_BATCH_UPDATE,
+        BROKER_BATCH_DELETE
+};
 
-/* Payload: UPDATE and DELETE: keys, UPDATE: values; LOOKUPs: the position of the last reply, when has_position.
- * Reply: handle = count, payload: position, keys, values. */
+/* Payload: UPDATE and DELETE: keys, UPDATE: values; LOOKUPs: the position of the last reply, when
+ * has_position. Reply: handle = count, payload: position, keys, values. */
 struct broker_map_batch {
         uint32_t map;
         uint32_t op; /* enum broker_batch */
@@ -122,7 +131,8 @@ struct broker_map_batch {
         uint64_t flags;
 };
 
-/* Payload: instructions (map fds as handles), license with its NUL, func_info, line_info. Reply: verifier log. */
+/* Payload: instructions (map fds as handles), license with its NUL, func_info, line_info. Reply:
+ * verifier log. */
 struct broker_prog_load {
         uint32_t prog_type;
         uint32_t expected_attach_type;
@@ -214,13 +224,15 @@ struct broker_pmu_request {
         uint32_t item;
 };
 
-/* Reply: the real fd, for reading unless `writable` is set (ring buffers are always writable: their reader moves a cursor). */
+/* Reply: the real fd, for reading unless `writable` is set (ring buffers are always writable: their
+ * reader moves a cursor). */
 struct broker_map_fd {
         uint32_t map;
         uint32_t writable;
 };
 
-/* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached that would tell. */
+/* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached
+ * that would tell. */
 /* READY has no struct: payload = schema. */
 
 /* Payload: message, then detail. */

@@ -18,6 +18,7 @@
 /* --- the kernel --- */
 
 static int bpf_calls[64]; /* by command */
+static size_t log_size;   /* the verifier says so much, and refuses */
 
 long __wrap_syscall(long nr, ...);
 long __real_syscall(long nr, ...);
@@ -26,9 +27,23 @@ static int new_fd(void) {
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static long play_bpf(enum bpf_cmd cmd) {
+/* Lines that tell where in the log they stand. */
+static long refuse_with_log(const union bpf_attr *attr) {
+        char *log = (char *)(uintptr_t)attr->log_buf;
+        size_t n = MIN(log_size, (size_t)attr->log_size - 1);
+
+        for (size_t i = 0; i < n; i++)
+                log[i] = (char)('a' + i % 26);
+        log[n] = '\0';
+        errno = EACCES;
+        return -1;
+}
+
+static long play_bpf(enum bpf_cmd cmd, const union bpf_attr *attr) {
         if ((unsigned int)cmd < ARRAY_SIZE(bpf_calls))
                 bpf_calls[cmd]++;
+        if (cmd == BPF_PROG_LOAD && log_size > 0)
+                return refuse_with_log(attr);
         switch ((int)cmd) {
         case BPF_MAP_CREATE:
         case BPF_PROG_LOAD:
@@ -52,7 +67,7 @@ long __wrap_syscall(long nr, ...) {
                 a[i] = va_arg(args, uint64_t);
         va_end(args);
         if (nr == SYS_bpf)
-                return play_bpf((enum bpf_cmd)a[0]);
+                return play_bpf((enum bpf_cmd)a[0], (const union bpf_attr *)(uintptr_t)a[1]);
         if (nr == SYS_perf_event_open)
                 return new_fd();
         return __real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -468,7 +483,109 @@ static void test_filter_map_is_the_brokers(void **state) {
         bed_done(&bed);
 }
 
+/* --- limits --- */
+
+static void test_payload_limit(void **state) {
+        struct assembler assembler = { 0 };
+        struct request request;
+        struct error err = { 0 };
+        static struct {
+                struct broker_frame frame;
+                uint8_t chunk[BROKER_CHUNK_MAX];
+        } first __attribute__((aligned(16)));
+
+        first.frame = (struct broker_frame){
+                .type = BROKER_BTF_LOAD,
+                .seq = 1,
+                .total = sizeof(struct broker_btf_load) + LIMIT_BROKER_PAYLOAD_MAX,
+        };
+        assert_int_equal(assemble(&assembler, PHASE_LOADING, (uint8_t *)&first, sizeof(first),
+                                  &request, &err),
+                         0);
+        assembler_done(&assembler);
+        first.frame.total++;
+        assert_int_equal(assemble(&assembler, PHASE_LOADING, (uint8_t *)&first, sizeof(first),
+                                  &request, &err),
+                         -EPROTO);
+        assert_null(assembler.message);
+}
+
+static int create_map(struct broker *b, uint32_t max_entries, struct error *err) {
+        struct broker_map_create create = { .map_type = BPF_MAP_TYPE_ARRAY,
+                                            .key_size = 4,
+                                            .value_size = 8,
+                                            .max_entries = max_entries,
+                                            .name = "big" };
+        struct request request = { .type = BROKER_MAP_CREATE, .body = &create };
+        struct reply reply = { .fd = -1 };
+
+        return on_map_create(b, &request, &reply, err);
+}
+
+static void test_map_bytes_limit(void **state) {
+        struct error err = { 0 };
+        struct bed bed;
+        uint64_t one;
+
+        bed_init(&bed);
+        bed.broker->map_bytes = 0;
+        assert_int_equal(create_map(bed.broker, 1024, &err), 0);
+        one = bed.broker->map_bytes;
+        assert_true(one >= 8192);
+        /* Room for one more, to the byte; then for none. */
+        bed.broker->map_bytes = LIMIT_MAP_BYTES_MAX - one;
+        assert_int_equal(create_map(bed.broker, 1024, &err), 0);
+        assert_int_equal(bed.broker->map_bytes, LIMIT_MAP_BYTES_MAX);
+        assert_int_equal(create_map(bed.broker, 1, &err), -ENOMEM);
+        assert_int_equal(err.code, ERROR_LIMIT);
+        assert_non_null(strstr(err.msg, "map 'big' needs"));
+        bed.broker->map_bytes = LIMIT_MAP_BYTES_MAX - one + 1;
+        assert_int_equal(create_map(bed.broker, 1024, &err), -ENOMEM);
+        bed_done(&bed);
+}
+
+static void load_with_log(size_t kernel, uint32_t wanted, struct buf *ret_log) {
+        struct assembler assembler = { 0 };
+        struct reply reply = { .fd = -1, .payload = BUF_INIT(16 << 20) };
+        struct request request;
+        struct error err = { 0 };
+        struct example m;
+        struct bed bed;
+
+        bed_init(&bed);
+        make_prog_load(&m);
+        ((struct broker_prog_load *)(void *)m.data)->log_size = wanted;
+        assert_int_equal(
+                assemble(&assembler, PHASE_LOADING, (uint8_t *)&m, size_of(&m), &request, &err), 1);
+        log_size = kernel;
+        assert_int_equal(on_prog_load(bed.broker, &request, &reply, &err), 0);
+        log_size = 0;
+        assert_int_equal(reply.result, -EACCES);
+        *ret_log = reply.payload;
+        bed_done(&bed);
+}
+
+/* What is too long is cut at its front: the end says why. */
+static void test_verifier_log_limit(void **state) {
+        size_t kernel = LIMIT_VERIFIER_LOG_MAX + 1000;
+        struct buf log;
+
+        load_with_log(kernel, 16 << 20, &log);
+        assert_int_equal(log.len, LIMIT_VERIFIER_LOG_MAX);
+        for (size_t i = 0; i < log.len; i++)
+                assert_int_equal(log.data[i], 'a' + (i + 1000) % 26);
+        buf_done(&log);
+
+        load_with_log(500, 101, &log);
+        assert_int_equal(log.len, 100);
+        assert_int_equal(log.data[99], 'a' + 499 % 26);
+        buf_done(&log);
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_payload_limit),
+        cmocka_unit_test(test_map_bytes_limit),
+        cmocka_unit_test(test_verifier_log_limit),
         cmocka_unit_test(test_table_is_complete),
         cmocka_unit_test(test_good_requests),
         cmocka_unit_test(test_every_truncation),
