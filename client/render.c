@@ -476,43 +476,40 @@ static void append_enum(struct buf *b, const struct schema_field *field, uint64_
         buf_puts(b, "UNKNOWN");
 }
 
-/* The text for v, not yet escaped (enum names are the gadget's). */
-static void append_rendered(struct buf *b, const struct schema_field *field, uint64_t v) {
-        uint8_t text[FORMAT_MAX], *end = text;
-
+static uint8_t *put_rendered(uint8_t *p, const struct schema_field *field, uint64_t v) {
         switch (field->render) {
         case RENDER_ERRNO:
-                end = format_errno(text, v);
-                break;
+                return format_errno(p, v);
         case RENDER_SIGNAL:
-                end = format_signal(text, v);
-                break;
+                return format_signal(p, v);
         case RENDER_SYSCALL:
-                end = format_syscall(text, ARCH_NATIVE, v);
-                break;
+                return format_syscall(p, ARCH_NATIVE, v);
         case RENDER_FILE_MODE:
-                end = format_file_mode(text, v);
-                break;
+                return format_file_mode(p, v);
         case RENDER_FILE_FLAGS:
-                end = format_file_flags(text, ARCH_NATIVE, v);
-                break;
+                return format_file_flags(p, ARCH_NATIVE, v);
         case RENDER_BYTES:
-                end = format_bytes(text, v);
-                break;
+                return format_bytes(p, v);
         case RENDER_DURATION:
-                end = format_duration(text, v);
-                break;
-        case RENDER_ENUM:
-                append_enum(b, field, v);
-                return;
+                return format_duration(p, v);
         case RENDER_NONE:
-        case RENDER_TIMESTAMP:
+        case RENDER_TIMESTAMP: /* has an operation of its own */
+        case RENDER_ENUM:      /* longer than FORMAT_MAX */
         case RENDER_HISTOGRAM:
         case _RENDER_MAX:
-                end = format_i64(text, (int64_t)v);
                 break;
         }
-        buf_append(b, text, (size_t)(end - text));
+        return format_i64(p, (int64_t)v);
+}
+
+/* The text for v, not yet escaped (enum names are the gadget's). */
+static void append_rendered(struct buf *b, const struct schema_field *field, uint64_t v) {
+        uint8_t text[FORMAT_MAX];
+
+        if (field->render == RENDER_ENUM)
+                append_enum(b, field, v);
+        else
+                buf_append(b, text, (size_t)(put_rendered(text, field, v) - text));
 }
 
 /* Renders v into the slot, or into renderer->scratch only when it is too long to be remembered

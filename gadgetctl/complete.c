@@ -106,12 +106,11 @@ static void offer_files(const struct completion *c, bool only_directories) {
 
                 if (entry->d_name[0] == '.' && c->word[n_dir] != '.')
                         continue;
-                snprintf(path, sizeof(path), "%.*s%s", (int)n_dir, c->word, entry->d_name);
-                is_dir = stat(n_dir ? path : entry->d_name, &st) == 0 && S_ISDIR(st.st_mode);
+                is_dir = fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
                 if (only_directories && !is_dir)
                         continue;
-                if (is_dir)
-                        strncat(path, "/", sizeof(path) - strlen(path) - 1);
+                snprintf(path, sizeof(path), "%.*s%s%s", (int)n_dir, c->word, entry->d_name,
+                         is_dir ? "/" : "");
                 offer(c, path, "");
         }
         if (d)
