@@ -97,11 +97,34 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx) {
         return 0;
 }
 
+/* How much there is stands in the event, not in a register: the verifier then knows nothing about
+ * it that differs from one argument to the next, and need not follow every combination of lengths.
+ * false at the end, or when there is no more room. */
+static __always_inline bool add_argument(struct event *event, const char *const *slot) {
+        __u64 len = event->args_size;
+        const char *arg = NULL;
+        long n;
+
+        if (len > ARGS_MAX - ARG_MAX)
+                return false;
+        if (bpf_probe_read_user(&arg, sizeof(arg), slot) < 0 || !arg)
+                return false;
+        n = bpf_probe_read_user_str(event->args + len, ARG_MAX, arg);
+        if (n == 0) {
+                n = 1; /* what older kernels say of an empty string */
+        } else if (n < 0) {
+                /* Not in memory: the call has failed before the kernel looked at it. */
+                __builtin_memcpy(event->args + len, "?", 2);
+                n = 2;
+        }
+        event->args_size = len + n;
+        return true;
+}
+
 static __always_inline int on_failure(struct syscall_trace_exit *ctx, int path_arg) {
         const struct pt_regs *regs;
         const char *const *argv;
         struct event *event;
-        __u64 len = 0;
 
         /* The successful ones come from on_exec(); their registers are those of the new program. */
         if (ctx->ret >= 0 || ignore_failed)
@@ -117,20 +140,13 @@ static __always_inline int on_failure(struct syscall_trace_exit *ctx, int path_a
                                 (void *)gadget_syscall_arg(regs, path_arg));
         argv = (const char *const *)gadget_syscall_arg(regs, path_arg + 1);
 
-        for (int i = 0; i < ARGS_COUNT_MAX && len <= ARGS_MAX - ARG_MAX; i++) {
-                const char *arg = NULL;
-                long n;
-
-                if (bpf_probe_read_user(&arg, sizeof(arg), &argv[i]) < 0 || !arg)
+        event->args_size = 0;
+        for (int i = 0; i < ARGS_COUNT_MAX; i++) {
+                if (!add_argument(event, &argv[i]))
                         break;
-                n = bpf_probe_read_user_str(event->args + len, ARG_MAX, arg);
-                if (n <= 0 || n > ARG_MAX)
-                        break;
-                len += n;
         }
-        event->args_size = len;
-        if (len <= ARGS_MAX) /* always; the verifier has lost count */
-                send(ctx, event, len);
+        if (event->args_size <= ARGS_MAX) /* always, but the verifier has not kept count */
+                send(ctx, event, event->args_size);
         return 0;
 }
 

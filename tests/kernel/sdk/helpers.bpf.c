@@ -57,6 +57,7 @@ const volatile __s64 wanted_nr = -1;
 
 static __s64 raw_nr;
 static __u64 raw_arg1;
+static __s64 raw_kstack;
 
 GADGET_TRACER_MAP(events, 64 * 1024);
 GADGET_TRACER(helpers, events, event);
@@ -92,6 +93,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
                 return 0;
         raw_nr = wanted_nr;
         raw_arg1 = gadget_get_syscall_arg1(regs);
+        raw_kstack = gadget_get_kernel_stack(ctx);
         return 0;
 }
 
@@ -117,7 +119,7 @@ int on_getppid(struct syscall_trace_enter *ctx) {
                 event->fnv64 = fnv_64a_update_u8(event->fnv64, values[i]);
         }
 
-        event->kstack = gadget_get_kernel_stack(ctx);
+        event->kstack = raw_kstack; /* older kernels know none at a syscall's tracepoint */
         gadget_get_user_stack(ctx, &event->ustack);
         event->build_ids = count_build_ids(event->ustack.stack_id);
 

@@ -205,7 +205,8 @@ uint64_t lab_map_bytes(struct lab *lab) {
                 while (fgets(line, sizeof(line), f))
                         (void)sscanf(line, "memlock: %llu", &bytes);
                 fclose(f);
-                assert_true(bytes > 0);
+                if (bytes == 0) /* up to 6.4 the kernel does not count rings */
+                        bytes = bpf_map__max_entries(map);
                 sum += bytes;
         }
         return sum;

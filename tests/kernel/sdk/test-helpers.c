@@ -190,10 +190,13 @@ static void test_deep_path(void **state) {
 
 static void test_kernel_stack(void **state) {
         uint64_t addresses[127] = { 0 };
+        int64_t kstack;
         uint32_t id;
         int fd;
 
-        id = (uint32_t)sample_int(&lab, call_getppid(LAB_THIS_KERNEL, 0, false), "kstack");
+        kstack = sample_int(&lab, call_getppid(LAB_THIS_KERNEL, 0, false), "kstack");
+        assert_in_range(kstack, 0, INT32_MAX);
+        id = (uint32_t)kstack;
         fd = bpf_object__find_map_fd_by_name(lab.object, "ig_kstack");
         assert_int_equal(bpf_map_lookup_elem(fd, &id, addresses), 0);
         assert_true(addresses[1] >> 63); /* more than one frame, in the kernel */

@@ -164,11 +164,15 @@ static void test_long_arguments(void **state) {
 
 static int fail_in_four_ways(void) {
         static char cut_arg[ARG_MAX_OF_FAILED + 10];
+        const char *const argv[] = { "prog", "two words", "", "x", NULL };
         const char *const bad_argv[] = { "a", (void *)8, NULL };
         const char *const cut_argv[] = { "a", cut_arg, "b", NULL };
         const char *many_argv[COUNT_MAX_OF_FAILED + 11] = { NULL };
 
-        execl(MISSING, "prog", "two words", "", "x", NULL);
+        /* Nobody has read them yet, and what is not in memory cannot be shown. */
+        for (size_t i = 0; argv[i]; i++)
+                (void)*(const volatile char *)argv[i];
+        syscall(SYS_execve, MISSING, argv, NULL);
         syscall(SYS_execve, MISSING, bad_argv, NULL);
         memset(cut_arg, 'z', sizeof(cut_arg) - 1);
         syscall(SYS_execveat, AT_FDCWD, MISSING, cut_argv, NULL, 0);
@@ -190,7 +194,7 @@ static void check_failures(enum lab_kernel kernel) {
         watch(kernel, false, fail_in_four_ways, 7);
         assert_int_equal(lab.n_received, 4);
         check_event(0, MISSING, ENOENT, "prog\0two words\0\0x", 18);
-        check_event(1, MISSING, ENOENT, "a", 2);
+        check_event(1, MISSING, ENOENT, "a\0?", 4);
         check_event(2, MISSING, ENOENT, cut, sizeof(cut));
         check_event(3, "/dev/null", EACCES, many, sizeof(many));
 }
