@@ -42,6 +42,7 @@ int64_t raw_syscall(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, 
                          : "memory");
         return (int64_t)x0;
 #else
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "this architecture's system call instruction is missing here"
 #endif
 }
@@ -114,22 +115,17 @@ static int map_elem(union bpf_attr *attr, enum broker_type type) {
         if (!map || !map->is_map)
                 return -EBADF;
         elem.map = map->handle;
-        switch (type) {
-        case BROKER_MAP_UPDATE:
+        if (type == BROKER_MAP_UPDATE && holds_fds(map->map_type)) {
+                handle = host_fd_handle(*(int *)PTR(attr->value));
+                call.parts[call.n_parts++] = (struct iovec)PART(&handle, sizeof(handle));
+        } else if (type == BROKER_MAP_UPDATE) {
                 call.parts[call.n_parts++] = (struct iovec)PART(attr->value, map->value_size);
-                if (holds_fds(map->map_type)) {
-                        handle = host_fd_handle(*(int *)PTR(attr->value));
-                        call.parts[call.n_parts - 1] = (struct iovec)PART(&handle, sizeof(handle));
-                }
-                break;
-        case BROKER_MAP_NEXT_KEY:
+        } else if (type == BROKER_MAP_NEXT_KEY) {
                 call.out = PTR(attr->next_key);
                 call.out_size = map->key_size;
-                break;
-        default:
+        } else if (type != BROKER_MAP_DELETE) {
                 call.out = PTR(attr->value);
-                call.out_size = type == BROKER_MAP_DELETE ? 0 : map->value_size;
-                break;
+                call.out_size = map->value_size;
         }
         return host_call(&call);
 }

@@ -91,7 +91,7 @@
         X(call_setuid,           FILTER,  "system call setuid ")                                                         \
         X(call_mmap_exec,        FILTER,  "system call mmap ")                                                           \
         X(call_mprotect_exec,    FILTER,  "system call mprotect ")                                                       \
-        X(call_foreign_arch,     FILTER,  "another architecture|SIGSEGV")                                                \
+        X(call_foreign_arch,     FILTER,  "another architecture|SIGSEGV|ENOSYS")                                               \
         X(call_x32,              FILTER,  "SIGSYS")                                                                      \
         X(call_fcntl_later,      STEADY,  "system call fcntl ")                                                          \
         X(call_epoll_ctl_later,  STEADY,  "system call epoll_ctl ")                                                      \
@@ -196,7 +196,7 @@
         X(fault_malformed,       REQUEST, "'fault' is malformed")                                                        \
         X(fault_with_escapes,    REQUEST, "\\x1b[31mred")                                                                \
         X(exit_silently,         REQUEST, "exited with status 42")                                                       \
-        X(crash,                 REQUEST, "killed by SIGSEGV")                                                           \
+        X(crash,                 REQUEST, "killed by SIGILL|SIGTRAP")                                                      \
         X(log_flood,             REQUEST, "exited with status 7")
 /* clang-format on */
 

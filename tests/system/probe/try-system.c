@@ -427,8 +427,7 @@ int try_call_foreign_arch(void) {
         __asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory");
         return r < 0 ? (int)r : 0;
 #else
-        raise(SIGSEGV); /* no other entry can be reached from a 64-bit program */
-        return 0;
+        return -ENOSYS; /* a 64-bit program reaches no other entry */
 #endif
 }
 
