@@ -101,10 +101,12 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx) {
  * it that differs from one argument to the next, and need not follow every combination of lengths.
  * false at the end, or when there is no more room. */
 static __always_inline bool add_argument(struct event *event, const char *const *slot) {
-        __u64 len = event->args_size;
         const char *arg = NULL;
+        __u64 len;
         long n;
 
+        barrier(); /* the compiler would remember it in a register */
+        len = event->args_size;
         if (len > ARGS_MAX - ARG_MAX)
                 return false;
         if (bpf_probe_read_user(&arg, sizeof(arg), slot) < 0 || !arg)
