@@ -254,27 +254,28 @@ size_t text_columns(const uint8_t *text, size_t n) {
         return columns;
 }
 
-/* Levenshtein distance by one row; SIZE_MAX when a word is too long to be a slip. */
+/* Edit distance, two neighbours that changed places counting once; SIZE_MAX when a word is too long
+ * to be a slip. */
 static size_t distance(const char *a, const char *b) {
         size_t n_a = strlen(a), n_b = strlen(b);
-        size_t row[WORD_MAX + 1];
+        size_t rows[3][WORD_MAX + 1];
 
         if (n_a > WORD_MAX || n_b > WORD_MAX)
                 return SIZE_MAX;
         for (size_t j = 0; j <= n_b; j++)
-                row[j] = j;
+                rows[0][j] = j;
         for (size_t i = 1; i <= n_a; i++) {
-                size_t diagonal = row[0];
+                size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
 
                 row[0] = i;
                 for (size_t j = 1; j <= n_b; j++) {
-                        size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-
-                        diagonal = row[j];
-                        row[j] = MIN(replace, MIN(row[j], row[j - 1]) + 1);
+                        row[j] = MIN(above[j - 1] + (a[i - 1] != b[j - 1]),
+                                     MIN(above[j], row[j - 1]) + 1);
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                                row[j] = MIN(row[j], before[j - 2] + 1);
                 }
         }
-        return row[n_b];
+        return rows[n_a % 3][n_b];
 }
 
 const char *text_nearest(const char *word, const char *const *words, size_t n_words) {

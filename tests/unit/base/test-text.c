@@ -159,6 +159,9 @@ static void test_nearest(void **state) {
         assert_string_equal(text_nearest("stp", words, ARRAY_SIZE(words)), "stop");
         assert_string_equal(text_nearest("versoin", words, ARRAY_SIZE(words)), "version");
         assert_string_equal(text_nearest("run", words, ARRAY_SIZE(words)), "run");
+        assert_string_equal(text_nearest("rnu", words, ARRAY_SIZE(words)), "run");
+        assert_string_equal(text_nearest("lsit", words, ARRAY_SIZE(words)), "list");
+        assert_null(text_nearest("unr", words, 1));
         assert_null(text_nearest("completion", words, ARRAY_SIZE(words)));
         assert_null(text_nearest("xyz", words, ARRAY_SIZE(words)));
         assert_null(text_nearest("run", words, 0));

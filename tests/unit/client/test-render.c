@@ -340,7 +340,7 @@ static void expect_bad_fields(const char *fields, const char *want) {
 }
 
 static void test_bad_fields(void **state) {
-        expect_bad_fields("fnam", "--fields: there is no field 'fnam'; did you mean 'fname'?");
+        expect_bad_fields("fnmae", "--fields: there is no field 'fnmae'; did you mean 'fname'?");
         expect_bad_fields("-zzzzzzzz", "--fields: there is no field 'zzzzzzzz'");
         expect_bad_fields("opem:fd",
                           "--fields: there is no data source 'opem'; did you mean 'open'?");
