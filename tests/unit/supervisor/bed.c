@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "ipc/mp.h"
 
+static struct bed *current; /* what the running test has not ended yet */
+
 int bed_connect(const struct bed *bed) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -45,6 +47,7 @@ struct bed *bed_new(void) {
         assert_non_null(bed);
         snprintf(bed->root, sizeof(bed->root), "/tmp/gadget-bed-XXXXXX");
         assert_non_null(mkdtemp(bed->root));
+        current = bed;
         bed_restart(bed);
         return bed;
 }
@@ -78,8 +81,28 @@ void bed_end(struct bed *bed) {
         if (strstr(run_err(bed->daemon), "leaving it") || bed_remains(bed) > 0)
                 run_fail(bed->daemon, "gadgetd left something behind");
         run_free(bed->daemon);
+        current = NULL;
         assert_int_equal(remove_tree(AT_FDCWD, bed->root), 0);
         free(bed);
+}
+
+int bed_teardown(void **state) {
+        struct bed *bed = current;
+
+        (void)state;
+        if (!bed)
+                return 0;
+        current = NULL;
+        if (bed->daemon) {
+                fprintf(stderr, "--- gadgetd\n%s\n",
+                        run_err(bed->daemon)); /* more than print_error() holds */
+                run_signal(bed->daemon, SIGTERM);
+                (void)WAIT_UNTIL(!run_is_alive(bed->daemon), WAIT_DEFAULT);
+                run_free(bed->daemon);
+        }
+        (void)remove_tree(AT_FDCWD, bed->root);
+        free(bed);
+        return 0;
 }
 
 struct peer *bed_peer(const struct bed *bed) {

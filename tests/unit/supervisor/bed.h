@@ -16,6 +16,10 @@ struct bed {
         struct run *daemon;
 };
 
+/* Also after a failed test, whose daemon's log it shows: the fixture of every test with a bed. */
+#define BED_TEST(_test) cmocka_unit_test_setup_teardown(_test, NULL, bed_teardown)
+int bed_teardown(void **state);
+
 struct bed *bed_new(void);
 /* Starts gadgetd on the same root again, after it has ended. */
 void bed_restart(struct bed *bed);

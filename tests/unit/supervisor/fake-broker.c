@@ -138,11 +138,14 @@ static void write_rows(void) {
 /* --- life --- */
 
 static void start_worker(void) {
+        pid_t broker = getpid();
+
         fake.worker_pid = fork();
         if (fake.worker_pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                for (;;)
+                while (getppid() == broker) /* it may have died before the kernel knew */
                         pause();
+                _exit(0);
         }
         say(MSG_STARTED, &(struct msg_started){ .worker_pid = (uint32_t)fake.worker_pid });
 }
@@ -207,7 +210,8 @@ static void run(void) {
                 say_ready();
         if (param_is("rogue", "bytes") && send(CHILD_FD_CHANNEL, "nonsense", 8, 0) < 0)
                 _exit(5);
-        write_rows();
+        if (!param_number("wait", 0))
+                write_rows();
         if (param_is("die", "run"))
                 die();
         if (param_is("fault", "run"))

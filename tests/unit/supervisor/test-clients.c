@@ -72,9 +72,9 @@ static void test_half_a_frame(void **state) {
         waiting = raw_peer(bed);
         assert_int_equal(peer_send(waiting, half, sizeof(half)), 0);
         good = bed_peer(bed);
-        assert_false(bed_list(good, "a", NULL, 0));
+        assert_false(bed_list(good, "the-one", NULL, 0));
         peer_free(waiting);
-        assert_false(bed_list(good, "a", NULL, 0));
+        assert_false(bed_list(good, "the-one", NULL, 0));
         peer_free(good);
         bed_end(bed);
 }
@@ -308,11 +308,12 @@ static void test_too_many_streams(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer, &(struct bed_run){ .name = "a" }, NULL, NULL), 0);
+        assert_int_equal(bed_start(peer, &(struct bed_run){ .name = "the-one" }, NULL, NULL), 0);
         for (unsigned int i = 0; i < LIMIT_STREAMS_PER_CLIENT_MAX; i++)
-                bed_attach(peer, "a", 0);
+                bed_attach(peer, "the-one", 0);
         assert_true(peer_call(peer, METHOD_INSTANCE_ATTACH,
-                              &(struct req_instance_attach){ .instance = "a" }, NULL, &error) < 0);
+                              &(struct req_instance_attach){ .instance = "the-one" }, NULL,
+                              &error) < 0);
         assert_string_equal(error.code, "limit");
         peer_free(peer);
         bed_end(bed);
@@ -320,15 +321,15 @@ static void test_too_many_streams(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_garbage),
-                cmocka_unit_test(test_half_a_frame),
-                cmocka_unit_test(test_errors),
-                cmocka_unit_test(test_names_and_ids),
-                cmocka_unit_test(test_foreground),
-                cmocka_unit_test(test_client_gone_while_starting),
-                cmocka_unit_test(test_pipelined_requests),
-                cmocka_unit_test(test_too_many_clients),
-                cmocka_unit_test(test_too_many_streams),
+                BED_TEST(test_garbage),
+                BED_TEST(test_half_a_frame),
+                BED_TEST(test_errors),
+                BED_TEST(test_names_and_ids),
+                BED_TEST(test_foreground),
+                BED_TEST(test_client_gone_while_starting),
+                BED_TEST(test_pipelined_requests),
+                BED_TEST(test_too_many_clients),
+                BED_TEST(test_too_many_streams),
         };
 
         return test_main("supervisor-clients", tests, ARRAY_SIZE(tests), NULL, NULL);

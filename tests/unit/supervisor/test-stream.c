@@ -39,14 +39,15 @@ static void test_all_rows(void **state) {
         bed = bed_new();
         peer = bed_peer(bed);
         assert_int_equal(
-                bed_start(peer, &(struct bed_run){ .name = "a", .params = PARAMS("rows", "1000") },
+                bed_start(peer,
+                          &(struct bed_run){ .name = "the-one", .params = PARAMS("rows", "1000") },
                           NULL, NULL),
                 0);
-        bed_attach(peer, "a", UINT64_MAX);
-        more_rows(peer, "a");
-        assert_true(
-                WAIT_UNTIL((bed_show(peer, "a", "attached"), peer->n_rows == 2000), WAIT_DEFAULT));
-        stop(peer, "a");
+        bed_attach(peer, "the-one", UINT64_MAX);
+        more_rows(peer, "the-one");
+        assert_true(WAIT_UNTIL((bed_show(peer, "the-one", "attached"), peer->n_rows == 2000),
+                               WAIT_DEFAULT));
+        stop(peer, "the-one");
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
         assert_string_equal(peer->cause, "stopped");
         assert_int_equal(peer->ledger.rows, 2000);
@@ -69,23 +70,23 @@ static void test_slow_client(void **state) {
         slow = bed_peer(bed);
         quick = bed_peer(bed);
         assert_int_equal(bed_start(quick,
-                                   &(struct bed_run){ .name = "a",
+                                   &(struct bed_run){ .name = "the-one",
                                                       .detach = true,
                                                       .ring_size = 1 << 20,
                                                       .params = PARAMS("rows", "3000", "size",
                                                                        "100", "drop", "7") },
                                    NULL, NULL),
                          0);
-        bed_attach(slow, "a", UINT64_MAX);
-        bed_attach(quick, "a", UINT64_MAX);
+        bed_attach(slow, "the-one", UINT64_MAX);
+        bed_attach(quick, "the-one", UINT64_MAX);
         for (uint64_t round = 2; round <= 40; round++) {
-                more_rows(quick, "a");
+                more_rows(quick, "the-one");
                 /* Answers come behind rows on the same connection, so this also reads them. */
                 assert_true(WAIT_UNTIL(
-                        (bed_show(quick, "a", "attached"), quick->n_rows == round * 3000),
+                        (bed_show(quick, "the-one", "attached"), quick->n_rows == round * 3000),
                         WAIT_DEFAULT));
         }
-        stop(quick, "a");
+        stop(quick, "the-one");
         assert_true(peer_wait_done(quick, WAIT_DEFAULT));
         assert_int_equal(quick->ledger.rows, 120000);
         assert_int_equal(quick->ledger.delivered, 120000);
@@ -117,15 +118,19 @@ static void test_stuck_client(void **state) {
         bed = bed_new();
         stuck = bed_peer(bed);
         other = bed_peer(bed);
-        assert_int_equal(
-                bed_start(other,
-                          &(struct bed_run){ .name = "a",
-                                             .detach = true,
-                                             .params = PARAMS("rows", "200000", "size", "100") },
-                          NULL, NULL),
-                0);
-        bed_attach(stuck, "a", UINT64_MAX);
-        stop(other, "a");
+        assert_int_equal(bed_start(other,
+                                   &(struct bed_run){ .name = "the-one",
+                                                      .detach = true,
+                                                      .params = PARAMS("rows", "200000", "size",
+                                                                       "100", "wait", "1") },
+                                   NULL, NULL),
+                         0);
+        bed_attach(stuck, "the-one", UINT64_MAX);
+        bed_attach(other, "the-one", UINT64_MAX);
+        more_rows(other, "the-one");
+        assert_true(WAIT_UNTIL((bed_show(other, "the-one", "attached"), other->next_seq == 200000),
+                               WAIT_DEFAULT));
+        stop(other, "the-one");
         assert_int_equal(count_instances(other), 1);
         assert_true(WAIT_UNTIL(count_instances(other) == 0, WAIT_DEFAULT));
         assert_true(peer_wait_done(stuck, WAIT_DEFAULT));
@@ -153,16 +158,16 @@ static void test_tail(void **state) {
         for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
                 peers[i] = bed_peer(bed);
         assert_int_equal(bed_start(peers[0],
-                                   &(struct bed_run){ .name = "a",
+                                   &(struct bed_run){ .name = "the-one",
                                                       .detach = true,
                                                       .params = PARAMS("rows", "1000", "batch",
                                                                        "10", "end", "run") },
                                    NULL, NULL),
                          0);
         /* Over, and its ring is still there to be read. */
-        assert_true(WAIT_UNTIL(is_in_state(peers[0], "a", "done"), WAIT_DEFAULT));
+        assert_true(WAIT_UNTIL(is_in_state(peers[0], "the-one", "done"), WAIT_DEFAULT));
         for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
-                bed_attach(peers[i], "a", (uint64_t[]){ 0, 25, UINT64_MAX }[i]);
+                bed_attach(peers[i], "the-one", (uint64_t[]){ 0, 25, UINT64_MAX }[i]);
         for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
                 peers[i]->next_seq = (uint64_t[]){ 1000, 970, 0 }[i];
                 assert_true(peer_wait_done(peers[i], WAIT_DEFAULT));
@@ -170,7 +175,7 @@ static void test_tail(void **state) {
                 assert_int_equal(peers[i]->n_rows, ((uint64_t[]){ 0, 30, 1000 }[i]));
                 assert_balanced(peers[i]);
         }
-        stop(peers[0], "a");
+        stop(peers[0], "the-one");
         for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
                 peer_free(peers[i]);
         bed_end(bed);
@@ -186,19 +191,19 @@ static void test_detach(void **state) {
         bed = bed_new();
         peer = bed_peer(bed);
         assert_int_equal(bed_start(peer,
-                                   &(struct bed_run){ .name = "a",
+                                   &(struct bed_run){ .name = "the-one",
                                                       .detach = true,
                                                       .params = PARAMS("rows", "10") },
                                    NULL, NULL),
                          0);
-        stream = bed_attach(peer, "a", 0);
-        assert_int_equal(bed_show(peer, "a", "attached"), 1);
+        stream = bed_attach(peer, "the-one", 0);
+        assert_int_equal(bed_show(peer, "the-one", "attached"), 1);
         assert_int_equal(peer_call(peer, METHOD_INSTANCE_DETACH,
                                    &(struct req_instance_detach){ .stream = stream }, NULL, NULL),
                          0);
-        assert_int_equal(bed_show(peer, "a", "attached"), 0);
-        more_rows(peer, "a");
-        stop(peer, "a");
+        assert_int_equal(bed_show(peer, "the-one", "attached"), 0);
+        more_rows(peer, "the-one");
+        stop(peer, "the-one");
         assert_int_equal(peer->n_rows, 0);
         assert_false(peer->is_done);
         assert_true(peer_call(peer, METHOD_INSTANCE_DETACH,
@@ -245,9 +250,8 @@ static void test_corrupt_ring(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_all_rows),     cmocka_unit_test(test_slow_client),
-                cmocka_unit_test(test_stuck_client), cmocka_unit_test(test_tail),
-                cmocka_unit_test(test_detach),       cmocka_unit_test(test_corrupt_ring),
+                BED_TEST(test_all_rows), BED_TEST(test_slow_client), BED_TEST(test_stuck_client),
+                BED_TEST(test_tail),     BED_TEST(test_detach),      BED_TEST(test_corrupt_ring),
         };
 
         return test_main("supervisor-stream", tests, ARRAY_SIZE(tests), NULL, NULL);
