@@ -24,6 +24,8 @@ struct follow {
         struct losses losses;
         char id[80];
         uint32_t stream;
+        uint64_t n_skip;      /* rows of the past that come because batches are not cut, and are not
+                                 printed */
         uint64_t deadline_ns; /* CLOCK_MONOTONIC, UINT64_MAX = none */
         bool is_stopping;     /* INSTANCE_STOP is on its way, its answer and "done" are awaited */
         bool is_stopped;      /* answered */
@@ -66,6 +68,7 @@ static int attach(struct follow *f, const struct args *args, struct error *err) 
         if (r < 0)
                 return r;
         f->stream = reply.stream;
+        f->n_skip = reply.replay > request.tail ? reply.replay - request.tail : 0;
         snprintf(f->id, sizeof(f->id), "%s", reply.id);
         r = schema_new(reply.schema, &f->schema, err);
         if (r < 0)
@@ -114,13 +117,26 @@ static void flush(struct follow *f) {
                 on_output_error(f);
 }
 
+/* The rows that were asked for: those at the front that are older than --tail are left out. Arrays
+ * stay whole. */
+static struct bytes wanted_rows(struct follow *f, const struct incoming *in) {
+        struct mp_reader r = mp_reader_of(in->rows);
+
+        f->n_skip -= MIN(f->n_skip, in->lost);
+        if (in->flags != 0)
+                return in->rows;
+        for (; f->n_skip > 0 && r.pos < r.end && mp_skip(&r) == 0; f->n_skip--) {
+        }
+        return BYTES(r.pos, r.end - r.pos);
+}
+
 static void on_events(struct follow *f, const struct incoming *in) {
         int64_t n;
 
         losses_add(&f->losses, in->source, in->lost);
         if (f->is_muted)
                 return;
-        n = render_rows(f->renderer, in->source, in->flags, in->rows);
+        n = render_rows(f->renderer, in->source, in->flags, wanted_rows(f, in));
         if (n < 0) {
                 diag("rows arrived that do not match the gadget's schema: stopping");
                 f->exit_code = EXIT_FAILED;

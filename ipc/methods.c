@@ -62,6 +62,8 @@ static const struct field instance_attach_reply[] = {
         F_STR(struct rep_instance_attach, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
         F_STR(struct rep_instance_attach, name, REQUIRED, LIMIT_NAME_MAX_LEN, "Name of the instance."),
         F_STR(struct rep_instance_attach, image, 0, LIMIT_IMAGE_REF_MAX, "Reference of its image; absent when it runs without one."),
+        F_U64(struct rep_instance_attach, replay, 0, UINT64_MAX,
+              "Rows of the past that come first: whole batches, so there may be more of them than were asked for."),
         F_BIN(struct rep_instance_attach, schema, REQUIRED, LIMIT_SCHEMA_SIZE_MAX,
               "Encoded schema of the rows: data sources, fields, enumerations."),
 };

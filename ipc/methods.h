@@ -72,6 +72,7 @@ struct rep_instance_attach {
         const char *id;
         const char *name;
         const char *image;
+        uint64_t replay;     /* rows of the past that come first */
         struct bytes schema; /* bin: include/gadget/schema.h */
 };
 struct req_instance_detach {

@@ -2,6 +2,8 @@
 #include "supervisor/image-service.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "base/log.h"
 
@@ -36,9 +38,13 @@ static struct store *bundled(struct image_service *service) {
 /* The local store; *ret NULL when it does not exist yet and is not to be made. */
 static int local(struct image_service *service, bool create, struct store **ret,
                  struct error *err) {
+        char index[PATH_MAX];
         int r = 0;
 
-        if (!service->local && (create || access(service->local_path, F_OK) == 0))
+        /* What a full disk kept from being made is not there yet: nobody who only reads needs it.
+         */
+        snprintf(index, sizeof(index), "%s/index.json", service->local_path);
+        if (!service->local && (create || access(index, F_OK) == 0))
                 r = store_open(service->local_path, STORE_CREATE, &service->local, err);
         if (r < 0)
                 return r;

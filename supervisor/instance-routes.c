@@ -107,6 +107,7 @@ int on_instance_attach(struct call *call, const union request *request, struct e
                                         .id = in->id,
                                         .name = in->name,
                                         .image = in->image_name,
+                                        .replay = stream->replay,
                                         .schema = { in->schema.data, in->schema.len },
                                 });
 }

@@ -122,8 +122,14 @@ int stream_new(struct client *client, struct instance *in, uint64_t tail, struct
                                          "instance '%s': its event ring is damaged", in->name);
                 }
         }
-        for (unsigned int source = 0; source < LIMIT_STREAMS_MAX; source++)
+        for (unsigned int source = 0; source < LIMIT_STREAMS_MAX; source++) {
+                struct event_ring_stream counters;
+
+                ring_stream_counters(&in->ring, source, &counters);
                 stream->ledgers[source].skipped = stream->cursor.next_seq[source];
+                if (tail > 0 && counters.rows > stream->cursor.next_seq[source])
+                        stream->replay += counters.rows - stream->cursor.next_seq[source];
+        }
         stream->client = client;
         stream->instance = in;
         stream->handle = client->next_stream++;

@@ -23,6 +23,7 @@ struct stream {
         LIST_ENTRY(stream) of_instance;
         uint32_t handle; /* the client's name for it */
         struct ring_cursor cursor;
+        uint64_t replay; /* rows that were there when it began and come first */
         struct ledger ledgers[LIMIT_STREAMS_MAX];
         bool is_ending; /* the instance is over: deliver what the ring holds, then say so */
         struct loop_timer end_deadline;

@@ -43,23 +43,46 @@ struct leaks {
         struct texts mounts;
 };
 
+/* What one look finds. A line counts only when every look since the first has found it: whoever is
+ * checked has ended before, so what appears later is somebody else's. */
 struct report {
-        char *text;
-        size_t size;
-        size_t len;
-        unsigned int n;
+        struct texts lines;
+        const struct texts *before; /* NULL = the first look */
 };
+
+static void texts_add(struct texts *texts, const char *text) {
+        char **grown = reallocarray(texts->at, texts->n + 1, sizeof(*texts->at));
+
+        if (!grown || !(grown[texts->n] = strdup(text)))
+                abort();
+        texts->at = grown;
+        texts->n++;
+}
+
+static bool texts_has(const struct texts *texts, const char *text) {
+        for (size_t i = 0; i < texts->n; i++)
+                if (str_eq(texts->at[i], text))
+                        return true;
+        return false;
+}
+
+static void texts_done(struct texts *texts) {
+        for (size_t i = 0; i < texts->n; i++)
+                free(texts->at[i]);
+        free(texts->at);
+        *texts = (struct texts){ 0 };
+}
 
 static void report_add(struct report *report, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void report_add(struct report *report, const char *fmt, ...) {
         va_list args;
-        int n;
+        char line[4096];
 
-        report->n++;
         va_start(args, fmt);
-        n = vsnprintf(report->text + report->len, report->size - report->len, fmt, args);
+        vsnprintf(line, sizeof(line), fmt, args);
         va_end(args);
-        report->len = MIN(report->len + (size_t)MAX(n, 0), report->size - 1);
+        if (!report->before || texts_has(report->before, line))
+                texts_add(&report->lines, line);
 }
 
 static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr) {
@@ -116,29 +139,6 @@ static int object_info(enum kind kind, uint32_t id, void *info, uint32_t size) {
         attr.info.info_len = size;
         attr.info.info = (uintptr_t)info;
         return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
-}
-
-static void texts_add(struct texts *texts, const char *text) {
-        char **grown = reallocarray(texts->at, texts->n + 1, sizeof(*texts->at));
-
-        if (!grown || !(grown[texts->n] = strdup(text)))
-                abort();
-        texts->at = grown;
-        texts->n++;
-}
-
-static bool texts_has(const struct texts *texts, const char *text) {
-        for (size_t i = 0; i < texts->n; i++)
-                if (str_eq(texts->at[i], text))
-                        return true;
-        return false;
-}
-
-static void texts_done(struct texts *texts) {
-        for (size_t i = 0; i < texts->n; i++)
-                free(texts->at[i]);
-        free(texts->at);
-        *texts = (struct texts){ 0 };
 }
 
 static struct texts *walking;
@@ -373,14 +373,16 @@ static void report_bpf(struct leaks *leaks, struct report *report) {
         }
 }
 
-static bool is_clean(struct leaks *leaks, struct report *report) {
-        report->n = 0;
-        report->len = 0;
-        report->text[0] = '\0';
-        each_child(report_process, report);
-        report_texts(leaks, report);
-        report_bpf(leaks, report);
-        return report->n == 0;
+/* Looks once more; what is left replaces what was. */
+static bool is_clean(struct leaks *leaks, struct texts *left, bool is_first) {
+        struct report report = { .before = is_first ? NULL : left };
+
+        each_child(report_process, &report);
+        report_texts(leaks, &report);
+        report_bpf(leaks, &report);
+        texts_done(left);
+        *left = report.lines;
+        return left->n == 0;
 }
 
 struct leaks *leaks_new(void) {
@@ -407,11 +409,18 @@ struct leaks *leaks_free(struct leaks *leaks) {
 }
 
 int leaks_check(struct leaks *leaks, uint64_t timeout_ns, char *text, size_t n) {
-        struct report report = { .text = text, .size = n };
+        struct texts left = { 0 };
+        size_t len = 0;
 
-        if (WAIT_UNTIL(is_clean(leaks, &report), timeout_ns))
+        if (is_clean(leaks, &left, true) || WAIT_UNTIL(is_clean(leaks, &left, false), timeout_ns)) {
+                texts_done(&left);
                 return 0;
+        }
+        text[0] = '\0';
+        for (size_t i = 0; i < left.n && len < n; i++)
+                len += (size_t)snprintf(text + len, n - len, "%s", left.at[i]);
+        texts_done(&left);
         /* Reported; not to disturb the next test. */
-        each_child(kill_process, &report);
+        each_child(kill_process, NULL);
         return -EBUSY;
 }

@@ -253,8 +253,9 @@ struct peer *peer_new(int take_fd) {
 }
 
 bool peer_wait_done(struct peer *peer, uint64_t timeout_ns) {
-        uint64_t deadline = now_ns() + timeout_ns;
+        uint64_t now = now_ns(), deadline = now + timeout_ns;
         struct rpc_message msg;
+        int r;
 
         for (;;) {
                 while (!peer->is_done && take_message(peer, &msg))
@@ -262,9 +263,9 @@ bool peer_wait_done(struct peer *peer, uint64_t timeout_ns) {
                                 on_notification(peer, &msg);
                 if (peer->is_done)
                         return true;
-                if (now_ns() > deadline)
-                        return false;
-                if (receive(peer, NSEC_PER_SEC / 10) == -EPIPE)
+                now = now_ns();
+                r = receive(peer, deadline > now ? MIN(deadline - now, NSEC_PER_SEC / 10) : 0);
+                if (r == -EPIPE || (r == -ETIMEDOUT && now >= deadline))
                         return false;
         }
 }

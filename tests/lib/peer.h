@@ -49,7 +49,7 @@ int peer_send(struct peer *peer, const void *data, size_t n);
 int peer_call(struct peer *peer, enum method method, const void *request, void *reply,
               struct rpc_error *ret_error);
 
-/* Reads until "done" has come or the time is over (false). */
+/* Reads until "done" has come or the time is over (false); timeout 0 takes what is there. */
 bool peer_wait_done(struct peer *peer, uint64_t timeout_ns);
 
 /* True when gadgetd closes the connection in time; whatever comes before is thrown away. */

@@ -155,7 +155,7 @@ static void test_skopeo_reads_our_images(void **state) {
 
         test_needs(NEED_ROOT);
         test_needs(NEED_SKOPEO);
-        snprintf(source, sizeof(source), "oci:%s/store:trace_open",
+        snprintf(source, sizeof(source), "oci:%s/store:trace_open:latest",
                  env_path(env, "%s", GADGET_DATADIR));
         run = env_exec(env, "skopeo", "inspect", "--raw", source, NULL);
         if (run_exit(run) != 0)
