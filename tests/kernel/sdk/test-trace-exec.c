@@ -185,6 +185,7 @@ static int fail_in_four_ways(void) {
 static void check_failures(enum lab_kernel kernel) {
         char cut[2 + ARG_MAX_OF_FAILED + 2] = "a";
         char many[2 * COUNT_MAX_OF_FAILED];
+        int64_t error;
 
         memset(cut + 2, 'z', ARG_MAX_OF_FAILED - 1);
         cut[2 + ARG_MAX_OF_FAILED] = 'b';
@@ -194,7 +195,10 @@ static void check_failures(enum lab_kernel kernel) {
         watch(kernel, false, fail_in_four_ways, 7);
         assert_int_equal(lab.n_received, 4);
         check_event(0, MISSING, ENOENT, "prog\0two words\0\0x", 18);
-        check_event(1, MISSING, ENOENT, "a\0?", 4);
+        /* Kernels differ in what they look at first, the file or the arguments. */
+        error = sample_int(&lab, lab.samples[1], "error_raw");
+        assert_true(error == ENOENT || error == EFAULT);
+        check_event(1, MISSING, (int)error, "a\0?", 4);
         check_event(2, MISSING, ENOENT, cut, sizeof(cut));
         check_event(3, "/dev/null", EACCES, many, sizeof(many));
 }
