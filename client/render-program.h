@@ -26,6 +26,8 @@ enum opcode {
 #define MEMO_TEXT 112 /* a multiple of what is copied at once */
 #define MEMO_SLOTS 64
 
+#define LAST_TEXT 32
+
 struct memo_slot {
         uint64_t key;
         bool is_used;
@@ -48,6 +50,12 @@ struct op {
         enum ellipsis ellipsis;
         const struct schema_field *field;
         struct memo_slot *memo; /* OP_MEMO: MEMO_SLOTS of them */
+        /* OP_NUMBER: the last one and its text with padding; pids, uids and the like come again and
+         * again. */
+        uint64_t last;
+        uint8_t last_sign;
+        uint8_t n_last; /* 0 = none */
+        uint8_t last_text[LAST_TEXT];
 };
 
 struct text {

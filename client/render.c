@@ -412,22 +412,36 @@ static inline uint8_t *put_plain(const struct op *op, uint8_t *w, const uint8_t 
         return op->right ? w : pad(w, op, columns);
 }
 
-static inline uint8_t *put_number(const struct op *op, uint8_t *w, uint64_t v, enum number sign) {
+static uint8_t *put_number_slow(struct op *op, uint8_t *w, uint64_t v, enum number sign) {
         bool is_negative = sign == NUMBER_NEGATIVE;
-        unsigned int n;
-        size_t columns;
+        uint64_t magnitude = is_negative ? -v : v;
+        unsigned int n = format_u64_length(magnitude);
+        size_t columns = n + is_negative;
+        uint8_t *start = w;
 
-        if (is_negative)
-                v = -v;
-        n = format_u64_length(v);
-        columns = n + is_negative;
         if (op->right && op->width > columns)
                 w = put_spaces(w, op->width - columns);
         if (is_negative)
                 *w++ = '-';
-        format_digits(w, v, n);
+        format_digits(w, magnitude, n);
         w += n;
-        return op->right ? w : pad(w, op, columns);
+        if (!op->right)
+                w = pad(w, op, columns);
+        if (w - start <= LAST_TEXT) {
+                op->last = v;
+                op->last_sign = (uint8_t)sign;
+                op->n_last = (uint8_t)(w - start);
+                memcpy(op->last_text, start, LAST_TEXT);
+        }
+        return w;
+}
+
+static inline uint8_t *put_number(struct op *op, uint8_t *w, uint64_t v, enum number sign) {
+        if (likely(op->last == v && op->last_sign == sign && op->n_last)) {
+                memcpy(w, op->last_text, LAST_TEXT);
+                return w + op->n_last;
+        }
+        return put_number_slow(op, w, v, sign);
 }
 
 /* --- values rendered as text --- */
@@ -750,8 +764,8 @@ static uint8_t *put_any(struct renderer *renderer, const struct program *program
 /* --- rows --- */
 
 static inline __attribute__((always_inline)) uint8_t *
-put_element(struct renderer *renderer, const struct program *program, const struct op *op,
-            uint8_t *w, const uint8_t *const *elements, enum style style) {
+put_element(struct renderer *renderer, const struct program *program, struct op *op, uint8_t *w,
+            const uint8_t *const *elements, enum style style) {
         const uint8_t *p = elements[op->index], *next = elements[op->index + 1];
         struct bytes text;
         enum number sign;
@@ -800,7 +814,7 @@ static inline __attribute__((always_inline)) void put_row(struct renderer *rende
         uint8_t *w = reserve(renderer, program, renderer->out->pos, 0);
 
         for (uint32_t i = 0; i < program->n_ops; i++) {
-                const struct op *op = &program->ops[i];
+                struct op *op = &program->ops[i];
 
                 w = put_chunks(w, op->before, op->n_before);
                 w = put_element(renderer, program, op, w, elements, style);
