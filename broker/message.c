@@ -189,7 +189,8 @@ int sender_put(struct sender *s, int fd, uint32_t type, uint32_t seq, struct byt
                 return -ENOMEM;
         }
 
-        memcpy(s->fds, fds, n_fds * sizeof(int));
+        if (n_fds > 0)
+                memcpy(s->fds, fds, n_fds * sizeof(int));
         s->n_fds = n_fds;
         r = sender_flush(s, fd);
         if (r != 0 || s->n_fds == 0)

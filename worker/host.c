@@ -213,7 +213,8 @@ static int map_btf(void) {
 
         if (fstat(host.btf_fd, &st) < 0)
                 return -errno;
-        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, host.btf_fd, 0);
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, host.btf_fd,
+                    0);
         if (data == MAP_FAILED) {
                 data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/sandbox.h"
 
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #define LOADING 1u
 #define RUNNING 2u
@@ -37,7 +39,6 @@ static const struct {
         { SCMP_SYS(lseek),           LOADING, "libc's files" },
         { SCMP_SYS(fstat),           LOADING, "sizes of what was handed over" },
         { SCMP_SYS(newfstatat),      LOADING, "the same, by this libc" },
-        { SCMP_SYS(fcntl),           LOADING, "placeholders, seals" },
         { SCMP_SYS(dup3),            LOADING, "placeholders" },
         { SCMP_SYS(eventfd2),        LOADING, "the anchor of placeholders" },
         { SCMP_SYS(pipe2),           LOADING, "a small file as a pipe" },
@@ -45,7 +46,6 @@ static const struct {
         { SCMP_SYS(epoll_ctl),       LOADING, "waiting" },
         { SCMP_SYS(prlimit64),       LOADING, "libbpf asks for more locked memory" },
         { SCMP_SYS(uname),           LOADING, "libbpf asks for the kernel's version" },
-        { SCMP_SYS(prctl),           LOADING, "the next filter; timer slack" },
         { SCMP_SYS(seccomp),         LOADING, "the next filter" },
         { SCMP_SYS(getrandom),       LOADING, "libc's allocator" },
         { SCMP_SYS(futex),           LOADING, "libc's locks" },
@@ -53,7 +53,27 @@ static const struct {
         { SCMP_SYS(rt_sigprocmask),  LOADING, "abort()" },
 };
 
-/* Reading, and taking away what was read: nothing that makes an object or changes a value. */
+/* Calls of which only some forms are needed, by their first or second argument. */
+static const struct {
+        int nr;
+        unsigned int arg;
+        uint32_t value;
+        uint32_t stages;
+        const char *why;
+} forms[] = {
+        { SCMP_SYS(fcntl), 1, F_DUPFD,             LOADING, "placeholders" },
+        { SCMP_SYS(fcntl), 1, F_DUPFD_CLOEXEC,     LOADING, "placeholders" },
+        { SCMP_SYS(fcntl), 1, F_GETFD,             LOADING, "libelf" },
+        { SCMP_SYS(fcntl), 1, F_SETFD,             LOADING, "libbpf" },
+        { SCMP_SYS(fcntl), 1, F_GETFL,             LOADING, "libc's files" },
+        { SCMP_SYS(fcntl), 1, F_GET_SEALS,         LOADING, "what was handed over" },
+        /* Not PR_SET_PDEATHSIG: a worker dies with its broker. */
+        { SCMP_SYS(prctl), 0, PR_SET_NO_NEW_PRIVS, LOADING, "the next filter" },
+        { SCMP_SYS(prctl), 0, PR_SET_SECCOMP,      LOADING, "the next filter, by an older libseccomp" },
+        { SCMP_SYS(prctl), 0, PR_SET_TIMERSLACK,   LOADING, "short naps" },
+};
+
+/* bpf(): reading, and taking away what was read; nothing that makes an object or changes a value. */
 static const enum bpf_cmd map_reads[] = {
         BPF_MAP_LOOKUP_ELEM,  BPF_MAP_GET_NEXT_KEY,           BPF_MAP_LOOKUP_AND_DELETE_ELEM, BPF_MAP_DELETE_ELEM,
         BPF_MAP_LOOKUP_BATCH, BPF_MAP_LOOKUP_AND_DELETE_BATCH, BPF_MAP_DELETE_BATCH,
@@ -84,6 +104,11 @@ static int fill(scmp_filter_ctx filter, enum sandbox_stage stage, bool may_read_
                 if ((calls[i].stages & bit) && calls[i].nr >= 0)
                         r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, calls[i].nr, 0);
         }
+        for (size_t i = 0; i < ARRAY_SIZE(forms) && r == 0; i++)
+                if (forms[i].stages & bit)
+                        r = seccomp_rule_add_exact(
+                                filter, SCMP_ACT_ALLOW, forms[i].nr, 1,
+                                SCMP_CMP32(forms[i].arg, SCMP_CMP_EQ, forms[i].value));
         for (size_t i = 0; i < ARRAY_SIZE(map_reads) && r == 0 && may_read_maps; i++)
                 r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
                                            SCMP_A0_32(SCMP_CMP_EQ, map_reads[i]));

@@ -91,6 +91,8 @@
         X(call_setuid,           FILTER,  "system call setuid ")                                                         \
         X(call_mmap_exec,        FILTER,  "system call mmap ")                                                           \
         X(call_mprotect_exec,    FILTER,  "system call mprotect ")                                                       \
+        X(call_outlive_broker, FILTER, "system call prctl ") \
+        X(call_signal_owner, FILTER, "system call fcntl ") \
         X(call_foreign_arch,     FILTER,  "another architecture|SIGSEGV|ENOSYS")                                               \
         X(call_x32,              FILTER,  "SIGSYS")                                                                      \
         X(call_fcntl_later,      STEADY,  "system call fcntl ")                                                          \

@@ -419,6 +419,14 @@ int try_call_mprotect_exec(void) {
                                  PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
+int try_call_outlive_broker(void) {
+        return errno_of(prctl(PR_SET_PDEATHSIG, 0));
+}
+
+int try_call_signal_owner(void) {
+        return errno_of(fcntl(CHILD_FD_LOG, F_SETOWN, 1));
+}
+
 int try_call_foreign_arch(void) {
 #ifdef __x86_64__
         int64_t r;
