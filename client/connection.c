@@ -317,8 +317,10 @@ static int read_notification(const struct rpc_message *msg, struct incoming *ret
         ret->type = NOTIFY_EVENTS;
         while (ret->type < _NOTIFY_MAX && !bytes_eq(msg->method, notification_names[ret->type]))
                 ret->type++;
-        if (ret->type == _NOTIFY_MAX)
+        if (ret->type == _NOTIFY_MAX || !readers[ret->type]) {
+                ret->type = _NOTIFY_MAX;
                 return 1;
+        }
         if (mp_read_array(&r, &n) < 0 || !readers[ret->type](&r, n, ret))
                 return bad_notification(err, notification_names[ret->type]);
         return 1;

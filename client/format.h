@@ -11,7 +11,7 @@
 
 #define FORMAT_MAX 512
 
-extern const char format_pairs[200]; /* "00" "01" ... "99" */
+extern const char format_pairs[201]; /* "00" "01" ... "99" */
 extern const uint64_t format_powers[20];
 
 static inline unsigned int format_u64_length(uint64_t v) {

@@ -187,19 +187,12 @@ static void on_incoming(struct follow *f, const struct incoming *in) {
         }
         if (in->type == _NOTIFY_MAX || in->stream != f->stream)
                 return;
-        switch (in->type) {
-        case NOTIFY_EVENTS:
+        if (in->type == NOTIFY_EVENTS)
                 on_events(f, in);
-                break;
-        case NOTIFY_LOSSES:
+        else if (in->type == NOTIFY_LOSSES)
                 losses_set(&f->losses, in->source, in->ledger);
-                break;
-        case NOTIFY_DONE:
+        else if (in->type == NOTIFY_DONE)
                 on_done(f, in);
-                break;
-        case _NOTIFY_MAX:
-                break;
-        }
 }
 
 static int poll_timeout(const struct follow *f) {
