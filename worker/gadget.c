@@ -188,7 +188,7 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
 
         /* Inspecting asks what there is: nothing need be given. */
         if (!g->start->inspect || g->start->params.len > 0) {
-                r = params_apply(&g->params, g->start->params, err);
+                r = params_apply(&g->params, g->start->params, &g->options, err);
                 if (r < 0)
                         return r;
         }
@@ -288,6 +288,7 @@ void gadget_done(struct gadget *g) {
         free(g->sources);
         type_enums_done(&g->enums);
         params_done(&g->params);
+        options_done(&g->options);
         bpf_object__close(g->object);
         definition_done(&g->definition);
         *g = (struct gadget){ 0 };

@@ -7,6 +7,7 @@
 
 #include "ipc/ring.h"
 #include "worker/host.h"
+#include "worker/options.h"
 #include "worker/params.h"
 #include "worker/types.h"
 
@@ -28,6 +29,7 @@ struct gadget {
         size_t n_sources;
         struct type_enums enums;
         struct params params;
+        struct options options;
         struct bpf_link **links;
         size_t n_links;
 };

@@ -456,7 +456,10 @@ static int unknown_param(const struct params *p, const char *key, struct error *
         return r;
 }
 
-static int apply_one(struct params *p, const char *key, const char *value, struct error *err) {
+static int apply_one(struct params *p, const char *key, const char *value, struct options *options,
+                     struct error *err) {
+        enum run_option option;
+
         for (size_t i = 0; i < p->n; i++) {
                 struct param *param = &p->items[i];
 
@@ -466,6 +469,8 @@ static int apply_one(struct params *p, const char *key, const char *value, struc
                  * really be empty. */
                 return value[0] == '\0' && param->kind != FIELD_STR ? 0 : store(param, value, err);
         }
+        if (option_from_key(key, &option))
+                return options_set(options, option, value) < 0 ? oom(err) : 0;
         return unknown_param(p, key, err);
 }
 
@@ -482,7 +487,8 @@ static int read_text(struct mp_reader *r, char *out, size_t room) {
         return 0;
 }
 
-int params_apply(struct params *p, struct bytes values, struct error *err) {
+int params_apply(struct params *p, struct bytes values, struct options *options,
+                 struct error *err) {
         struct mp_reader reader = mp_reader_of(values);
         char key[LIMIT_PARAM_KEY_MAX + 1], value[LIMIT_PARAM_VALUE_MAX + 1];
         uint32_t n = 0;
@@ -497,7 +503,7 @@ int params_apply(struct params *p, struct bytes values, struct error *err) {
                                 err, ERROR_INVALID, -EBADMSG,
                                 "parameter %u is not a key and a value of at most %d bytes", i + 1,
                                 LIMIT_PARAM_VALUE_MAX);
-                r = apply_one(p, key, value, err);
+                r = apply_one(p, key, value, options, err);
                 if (r < 0)
                         return r;
         }

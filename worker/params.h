@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "worker/definition.h"
+#include "worker/options.h"
 #include "worker/types.h"
 
 struct param {
@@ -40,8 +41,9 @@ int params_init(struct params *p, struct bpf_object *object, const struct defini
 void params_done(struct params *p);
 
 /* Stores the user's values (msgpack map of str to str) and the definition's defaults. Before
- * bpf_object__load() only. */
-int params_apply(struct params *p, struct bytes values, struct error *err);
+ * bpf_object__load() only. Keys that no parameter has, but an option of the run, go to `options`.
+ */
+int params_apply(struct params *p, struct bytes values, struct options *options, struct error *err);
 
 /* Sets a bool that user space and gadget agree on, such as gadget_filter_by_mntns. 0 when the
  * gadget does not have it. */

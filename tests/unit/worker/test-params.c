@@ -104,7 +104,8 @@ static void test_values_in_range(void **state) {
 
                 assert_int_equal(rig_open(&rig, object, NULL, 64 << 10), 0);
                 rig_param(&rig, cases[i].key, cases[i].text);
-                if (params_apply(&rig.gadget.params, rig.start.params, &rig.err) < 0)
+                if (params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options,
+                                 &rig.err) < 0)
                         fail_msg("%s", rig.err.msg);
                 assert_true(stored_int(&rig, cases[i].key) == cases[i].value);
                 /* Neighbours keep what is compiled in. */
@@ -120,7 +121,9 @@ static void test_text(void **state) {
         assert_int_equal(rig_open(&rig, object, NULL, 64 << 10), 0);
         rig_param(&rig, "p_text", "fifteen chars..");
         rig_param(&rig, "comm", "x");
-        assert_int_equal(params_apply(&rig.gadget.params, rig.start.params, &rig.err), 0);
+        assert_int_equal(
+                params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options, &rig.err),
+                0);
         assert_memory_equal(stored(&rig, "p_text"), "fifteen chars..", 16);
         assert_memory_equal(stored(&rig, "comm"), "x\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
         rig_done(&rig);
@@ -134,7 +137,7 @@ static void expect_refusal(const char *definition, const char *key, const char *
         assert_int_equal(rig_open(&rig, object, definition, 64 << 10), 0);
         if (key)
                 rig_param(&rig, key, value);
-        r = params_apply(&rig.gadget.params, rig.start.params, &rig.err);
+        r = params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options, &rig.err);
         if (r != -EINVAL || !strstr(rig.err.msg, message))
                 fail_msg("%d '%s' is not '%s'", r, rig.err.msg, message);
         assert_int_equal(rig.err.code, ERROR_INVALID);
@@ -185,13 +188,17 @@ static void test_definition_of_a_parameter(void **state) {
                 0);
         assert_string_equal(param(&rig, "number")->description, "words");
         assert_string_equal(param(&rig, "number")->default_value, "77");
-        assert_int_equal(params_apply(&rig.gadget.params, rig.start.params, &rig.err), 0);
+        assert_int_equal(
+                params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options, &rig.err),
+                0);
         assert_int_equal(stored_int(&rig, "number"), 77);
         rig_done(&rig);
 
         assert_int_equal(rig_open(&rig, object, EBPF "      alias: n\n", 64 << 10), 0);
         rig_param(&rig, "n", "5");
-        assert_int_equal(params_apply(&rig.gadget.params, rig.start.params, &rig.err), 0);
+        assert_int_equal(
+                params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options, &rig.err),
+                0);
         assert_int_equal(stored_int(&rig, "number"), 5);
         rig_done(&rig);
 
@@ -223,7 +230,9 @@ static void test_unmarked_variable(void **state) {
                 rig_open(&rig, design, "params:\n  ebpf:\n    only_pid: { key: pid }\n", 64 << 10),
                 0);
         rig_param(&rig, "pid", "42");
-        assert_int_equal(params_apply(&rig.gadget.params, rig.start.params, &rig.err), 0);
+        assert_int_equal(
+                params_apply(&rig.gadget.params, rig.start.params, &rig.gadget.options, &rig.err),
+                0);
         assert_int_equal(stored_int(&rig, "pid"), 42);
         rig_done(&rig);
         free((void *)(uintptr_t)design.data);
@@ -269,10 +278,38 @@ static void test_messages_that_are_no_map(void **state) {
 
                 assert_int_equal(rig_open(&rig, object, NULL, 64 << 10), 0);
                 assert_int_equal(params_apply(&rig.gadget.params, BYTES(cases[i].data, cases[i].n),
-                                              &rig.err),
+                                              &rig.gadget.options, &rig.err),
                                  -EBADMSG);
                 rig_done(&rig);
         }
+}
+
+static void expect_longest(size_t n_key, size_t n_value, const char *message) {
+        char *key = malloc(n_key + 1), *value = malloc(n_value + 1);
+        uint8_t *values = malloc(n_key + n_value + 16), *p;
+        struct rig rig;
+
+        memset(key, 'k', n_key);
+        memset(value, 'v', n_value);
+        p = mp_put_map(values, 1);
+        p = mp_put_str(p, key, (uint32_t)n_key);
+        p = mp_put_str(p, value, (uint32_t)n_value);
+        assert_int_equal(rig_open(&rig, object, NULL, 64 << 10), 0);
+        assert_true(params_apply(&rig.gadget.params, BYTES(values, (size_t)(p - values)),
+                                 &rig.gadget.options, &rig.err) < 0);
+        if (!strstr(rig.err.msg, message))
+                fail_msg("'%s' is not '%s'", rig.err.msg, message);
+        rig_done(&rig);
+        free(key);
+        free(value);
+        free(values);
+}
+
+static void test_longest_key_and_value(void **state) {
+        expect_longest(LIMIT_PARAM_KEY_MAX, LIMIT_PARAM_VALUE_MAX,
+                       "the gadget has no parameter 'kkkk");
+        expect_longest(LIMIT_PARAM_KEY_MAX + 1, 1, "parameter 1 is not a key and a value");
+        expect_longest(1, LIMIT_PARAM_VALUE_MAX + 1, "parameter 1 is not a key and a value");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -284,6 +321,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unmarked_variable),
         cmocka_unit_test(test_filter_flag),
         cmocka_unit_test(test_messages_that_are_no_map),
+        cmocka_unit_test(test_longest_key_and_value),
 };
 
 TEST_MAIN_SETUP("worker/params", tests, setup, teardown)
