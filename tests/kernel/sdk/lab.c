@@ -50,8 +50,8 @@ static void write_old_btf(char path[static 64]) {
                 const char *name = newer_helpers[i];
                 uint8_t *at = memmem(btf.data, btf.len, name, strlen(name) + 1);
 
-                assert_non_null(at);
-                memset(at, '_', strlen("BPF_FUNC"));
+                if (at) /* else the kernel is an old one */
+                        memset(at, '_', strlen("BPF_FUNC"));
         }
         snprintf(path, 64, "/tmp/lab-btf-XXXXXX");
         out_fd = mkostemp(path, O_CLOEXEC);
