@@ -13,7 +13,6 @@
 #include <sys/syscall.h>
 
 #include "base/log.h"
-#include "base/trim.h"
 #include "worker/host-link.h"
 #include "worker/sandbox.h"
 
@@ -388,7 +387,6 @@ int host_ready(struct bytes schema, struct error *err) {
                 return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");
         host.is_direct = may_read_maps();
         r = sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
-        trim_memory();
         return r;
 }
 

@@ -9,9 +9,9 @@
 #include <sys/syscall.h>
 
 #include "base/log.h"
+#include "base/trim.h"
 #include "gadget/api.h"
 #include "worker/gadget.h"
-#include "worker/memory.h"
 #include "worker/run.h"
 #include "worker/schema.h"
 
@@ -79,7 +79,7 @@ int main(void) {
         if (r == 0)
                 r = start_gadget(&gadget, &run, &start, &detail, &err);
         if (r == 0 && !start.inspect) {
-                memory_settle();
+                trim_memory();
                 r = run_loop(&run);
         }
         if (r == 0)
