@@ -42,7 +42,7 @@ static struct args parse(struct line *line, const char *text) {
 
 static void expect_error(const char *text, const char *want) {
         struct error err = { 0 };
-        struct line line;
+        struct line line = { 0 };
         struct args args;
 
         split(&line, text);
@@ -54,7 +54,7 @@ static void expect_error(const char *text, const char *want) {
 }
 
 static void test_run(void **state) {
-        struct line line;
+        struct line line = { 0 };
         struct args args = parse(&line, "--root /r run trace_open -o json --fields a,b --timeout "
                                         "1.5 --name n --detach --ring-size 4M");
 
@@ -76,7 +76,7 @@ static void test_run(void **state) {
 static void test_spellings(void **state) {
         static const char *const same[] = { "attach x -o json", "attach -ojson x",
                                             "attach --output json x", "attach x --output=json" };
-        struct line line;
+        struct line line = { 0 };
 
         for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
                 struct args args = parse(&line, same[i]);
@@ -110,7 +110,7 @@ static void test_params(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                struct line line;
+                struct line line = { 0 };
                 struct args args = parse(&line, cases[i].line);
                 char text[256] = "";
 
@@ -143,7 +143,7 @@ static void test_aliases(void **state) {
         };
 
         for (size_t i = 0; i + 1 < ARRAY_SIZE(cases); i++) {
-                struct line line;
+                struct line line = { 0 };
                 struct args args = parse(&line, cases[i].line);
 
                 assert_string_equal(args.command->name, cases[i].command);
@@ -152,7 +152,7 @@ static void test_aliases(void **state) {
 }
 
 static void test_tail_and_lists(void **state) {
-        struct line line;
+        struct line line = { 0 };
         struct args args = parse(&line, "attach x --tail all");
 
         assert_true(args.tail == UINT64_MAX);
@@ -174,7 +174,7 @@ static void test_help_anywhere(void **state) {
                                              "stop --help" };
 
         for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-                struct line line;
+                struct line line = { 0 };
                 struct args args = parse(&line, lines[i]);
 
                 assert_true(args.help);
