@@ -4,7 +4,10 @@
  * program, map, link and perf event of the gadget, and is the only one that calls bpf() for it.
  *
  *   main.c        start-up and the loop
- *   life.c        from START to STOPPED: faults, stopping, what happens when somebody dies
+ *   start.c       from START to the first request
+ *   life.c        faults, stopping, what happens when somebody dies, until STOPPED
+ *   serve.c       the worker's requests and its log
+ *   release.c     taking a gadget out of the kernel
  *   worker.c      cloning the worker into its namespaces
  *   cgroup.c      joining and leaving the instance's cgroups
  *   kmsg.c        which system call a worker died of
@@ -62,6 +65,7 @@ struct broker {
         int listen_fd;  /* broker.sock */
         struct loop_io listen_io;
         struct cgroups cgroups;
+        int join_fd; /* the child that joins them */
         struct loop_io join_io;
 
         struct worker worker;
@@ -95,6 +99,29 @@ DEFINE_CLEANUP(struct broker, broker_free)
 
 /* The gadget cannot go on: says so (the first time) and kills the worker. detail may be NULL. */
 void broker_fault(struct broker *b, const struct error *err, const char *detail);
+
+/* --- start.c, life.c --- */
+
+/* MSG_START. What goes wrong is said by a fault. */
+int broker_start(struct broker *b, struct received *received);
+int broker_on_worker_exit(struct loop_io *io, uint32_t events);
+
+/* --- serve.c --- */
+
+int serve_init(struct broker *b);
+/* Handles what a worker said before it died; or the reason that it gave is lost. */
+void serve_drain(struct broker *b);
+void serve_end(struct broker *b);
+/* Of our own accord: HELLO, START, STOP. 0 also when the worker is gone. */
+int serve_send(struct broker *b, enum broker_type type, struct bytes body, struct bytes payload,
+               const int *fds, size_t n_fds);
+
+/* --- release.c --- */
+
+/* Closes every link: no program runs any more, and nothing that ran is still writing. Maps stay. */
+void broker_detach(struct broker *b);
+/* Closes everything. */
+void broker_release(struct broker *b);
 
 /* --- request.c --- */
 

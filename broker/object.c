@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "broker/broker.h"
+
 const char *object_kind_name(enum object_kind kind) {
         static const char *const names[_OBJECT_KIND_MAX] = {
                 [OBJECT_NONE] = "nothing", [OBJECT_MAP] = "a map",   [OBJECT_PROG] = "a program",
@@ -69,4 +71,50 @@ void objects_done(struct objects *o) {
                         objects_remove(o, &o->table[i]);
         free(o->table);
         *o = (struct objects){ 0 };
+}
+
+int broker_object(struct broker *b, uint32_t handle, enum object_kind kind, struct object **ret,
+                  struct error *err) {
+        struct object *object = objects_find(&b->objects, handle);
+
+        if (!object)
+                return error_set(err, ERROR_INVALID, -EPROTO,
+                                 "the worker named object %u where %s is due, but there is none",
+                                 handle, object_kind_name(kind));
+        if (object->kind != kind)
+                return error_set(err, ERROR_INVALID, -EPROTO,
+                                 "the worker named object %u, which is %s, where %s is due", handle,
+                                 object_kind_name(object->kind), object_kind_name(kind));
+        *ret = object;
+        return 0;
+}
+
+int broker_object_fd(struct broker *b, uint32_t handle, enum object_kind kind, uint32_t *ret_fd,
+                     struct error *err) {
+        struct object *object;
+        int r;
+
+        *ret_fd = 0;
+        if (handle == BROKER_HANDLE_NONE)
+                return 0;
+        *ret_fd = UINT32_MAX;
+        if (handle == BROKER_HANDLE_BAD)
+                return 0;
+        r = broker_object(b, handle, kind, &object, err);
+        if (r == 0)
+                *ret_fd = (uint32_t)object->fd;
+        return r;
+}
+
+int broker_add_object(struct broker *b, enum object_kind kind, int take_fd, struct reply *reply,
+                      struct object **ret, struct error *err) {
+        int r = objects_add(&b->objects, kind, take_fd, &reply->handle, ret);
+
+        if (r < 0)
+                return error_set(err, ERROR_LIMIT, r,
+                                 "the gadget has %d programs, maps, links and events, which are "
+                                 "the most",
+                                 LIMIT_BROKER_OBJECTS_MAX);
+        reply->result = 0;
+        return 0;
 }
