@@ -196,3 +196,8 @@ int broker_add_object(struct broker *b, enum object_kind kind, int take_fd, stru
 /* An object of this kind, or an error that names what was asked for and what is there. */
 int broker_object(struct broker *b, uint32_t handle, enum object_kind kind, struct object **ret,
                   struct error *err);
+
+/* --- report.c --- */
+
+/* The last `max` bytes of valid UTF-8, or a few less: never from the middle of a character. */
+struct bytes broker_text_end(struct bytes text, size_t max);

@@ -75,6 +75,7 @@ static void enter_gone(struct broker *b, int status) {
 
 static void report_death(struct broker *b, int status) {
         struct error err = { 0 };
+        struct bytes tail;
         char cause[64];
 
         if (worker_setup_error(&b->worker, &err)) {
@@ -92,9 +93,8 @@ static void report_death(struct broker *b, int status) {
                 error_set(&err, ERROR_INTERNAL, -EIO, "the gadget's worker %s%s",
                           WIFSIGNALED(status) ? "was " : "", cause);
         buf_append(&b->log_tail, "", 1);
-        broker_fault(b, &err,
-                     b->log_tail.len > 1 && !b->log_tail.failed ? (const char *)b->log_tail.data
-                                                                : NULL);
+        tail = broker_text_end(BYTES(b->log_tail.data, b->log_tail.len), LOG_TAIL_MAX);
+        broker_fault(b, &err, tail.len > 1 && !b->log_tail.failed ? (const char *)tail.data : NULL);
 }
 
 int broker_on_worker_exit(struct loop_io *io, uint32_t events) {

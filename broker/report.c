@@ -107,13 +107,21 @@ static void escape_lines(struct buf *out, const uint8_t *text, size_t n) {
         }
 }
 
+struct bytes broker_text_end(struct bytes text, size_t max) {
+        while (text.len > max || (text.len > 0 && (text.data[0] & 0xc0) == 0x80)) {
+                text.data++;
+                text.len--;
+        }
+        return text;
+}
+
 int on_fault(struct broker *b, const struct request *request, struct reply *reply,
              struct error *err) {
         const struct broker_fault *fault = request->body;
         cleanup_buf struct buf message = BUF_INIT(sizeof(err->msg));
         cleanup_buf struct buf detail = BUF_INIT(10 * (size_t)LIMIT_ERROR_DETAIL_MAX);
         struct error said = { 0 };
-        size_t begin;
+        struct bytes end;
 
         if (fault->code == ERROR_NONE || fault->code >= _ERROR_CODE_MAX ||
             fault->message_len > request->payload_len || fault->message_len > sizeof(said.msg))
@@ -126,8 +134,8 @@ int on_fault(struct broker *b, const struct request *request, struct reply *repl
         /* An escape that did not fit leaves what came before it. */
         error_set(&said, (enum error_code)fault->code, -EIO, "%.*s", (int)message.len,
                   (const char *)(message.data ?: (uint8_t *)""));
-        begin = detail.len > LIMIT_ERROR_DETAIL_MAX ? detail.len - LIMIT_ERROR_DETAIL_MAX : 0;
-        broker_fault(b, &said, detail.failed ? NULL : (const char *)detail.data + begin);
+        end = broker_text_end(BYTES(detail.data, detail.len), LIMIT_ERROR_DETAIL_MAX);
+        broker_fault(b, &said, detail.failed ? NULL : (const char *)end.data);
         return 0;
 }
 

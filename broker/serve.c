@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "broker/broker.h"
 
 #define MESSAGES_PER_ROUND 64
@@ -136,12 +137,17 @@ static int on_worker_message(struct loop_io *io, uint32_t events) {
         }
         return update_worker_events(b);
 }
+/* Escaped at once: it goes up as the detail of a fault, and a worker may log anything. */
 static void keep_tail(struct broker *b, struct bytes record) {
-        size_t n = MIN(record.len - 1, (size_t)LOG_LINE_MAX);
+        cleanup_buf struct buf line = BUF_INIT(LOG_LINE_MAX * 10);
+        struct bytes end;
 
-        if (b->log_tail.len + n + 2 > b->log_tail.max)
-                buf_consume(&b->log_tail, b->log_tail.len + n + 2 - b->log_tail.max);
-        buf_append(&b->log_tail, record.data + 1, n);
+        text_append_escaped(&line, record.data + 1, MIN(record.len - 1, (size_t)LOG_LINE_MAX));
+        /* Room for this line, its end and the NUL at the very end. */
+        end = broker_text_end(BYTES(line.data, line.len), b->log_tail.max - 2);
+        if (b->log_tail.len + end.len + 2 > b->log_tail.max)
+                buf_consume(&b->log_tail, b->log_tail.len + end.len + 2 - b->log_tail.max);
+        buf_append(&b->log_tail, end.data, end.len);
         buf_append(&b->log_tail, "\n", 1);
 }
 

@@ -199,6 +199,7 @@
         X(fault_with_escapes,    REQUEST, "\\x1b[31mred")                                                                \
         X(exit_silently,         REQUEST, "exited with status 42")                                                       \
         X(crash,                 REQUEST, "killed by SIGILL|SIGTRAP")                                                      \
+        X(log_garbage, REQUEST, "exited with status 3") \
         X(log_flood,             REQUEST, "exited with status 7")
 /* clang-format on */
 

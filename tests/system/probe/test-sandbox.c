@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/text.h"
 #include "tests/lib/leaks.h"
 #include "tests/lib/needs.h"
 #include "tests/lib/wait.h"
@@ -43,6 +44,14 @@ static bool is_logged(void) {
         return !is_rate_limited && access("/dev/kmsg", R_OK) == 0;
 }
 
+/* What goes up to people holds no control characters but line ends. */
+static bool is_presentable(const char *text) {
+        for (const char *p = text; *p; p++)
+                if (((uint8_t)*p < ' ' && *p != '\n') || *p == 0x7f)
+                        return false;
+        return utf8_is_valid((const uint8_t *)text, strlen(text));
+}
+
 static bool run_attempt(size_t i) {
         cleanup(play_freep) struct play *play = NULL;
         struct play_options options = {
@@ -64,6 +73,15 @@ static bool run_attempt(size_t i) {
         if (!play->is_faulted || !is_expected(play->fault, expect)) {
                 print_error("%s: expected '%s', got '%s'\n", attempts[i].name, expect,
                             play->is_faulted ? play->fault : "no fault");
+                return false;
+        }
+        if (!is_presentable(play->fault) || !is_presentable(play->fault_detail ?: "")) {
+                print_error("%s: the fault holds control characters\n", attempts[i].name);
+                return false;
+        }
+        if (str_eq(attempts[i].name, "log_garbage") &&
+            (!play->fault_detail || !strstr(play->fault_detail, "\\x1b"))) {
+                print_error("%s: the last log lines are missing\n", attempts[i].name);
                 return false;
         }
         print_message("stopped: %-22s %s\n", attempts[i].name, play->fault);

@@ -704,6 +704,17 @@ int try_crash(void) {
         return 0;
 }
 
+/* Its last lines are the fault's detail, whatever they are. */
+int try_log_garbage(void) {
+        uint8_t record[LIMIT_LOG_TEXT_MAX];
+
+        for (size_t i = 0; i < sizeof(record); i++)
+                record[i] = (uint8_t)(i == 0 ? 1 : i);
+        for (int i = 0; i < 10; i++)
+                (void)send(CHILD_FD_LOG, record, sizeof(record), MSG_NOSIGNAL);
+        _exit(3);
+}
+
 /* Nobody waits for a log that nobody can read so fast. */
 int try_log_flood(void) {
         char record[] = "\x01 the same line again and again";
