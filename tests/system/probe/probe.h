@@ -14,7 +14,7 @@
 /* Things of the host that test-sandbox.c makes for the probe to find. */
 #define PROBE_ABSTRACT_NAME "gadgetd-sandbox-probe"
 #define PROBE_SHM_KEY 0x67646770
-#define PROBE_INET_PORT 47112
+#define PROBE_INET_PORT 17112 /* below the ephemeral ones */
 
 /* The fds that came with START. */
 extern int probe_fds[4];
