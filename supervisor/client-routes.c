@@ -123,6 +123,7 @@ static int on_stats(struct call *call, const union request *request, struct erro
 
 /* --- the table --- */
 
+/* A method without a row is refused to everybody. */
 static const struct client_route {
         enum client_right right;
         call_func handler;
@@ -144,16 +145,21 @@ static const struct client_route {
 };
 
 static int admit(const struct client *client, enum method method, struct error *err) {
+        const struct client_route *route = &routes[method];
+
         if (!client->has_said_hello && method != METHOD_HELLO)
                 return error_set(err, ERROR_INVALID, -EPROTO,
                                  "the first call of a connection is hello, not %s",
                                  methods[method].name);
-        if (client->right < routes[method].right)
+        if (client->right < (route->handler ? route->right : RIGHT_ADMIN))
                 return error_set(err, ERROR_DENIED, -EACCES, "uid %u may not call %s: %s",
                                  client->uid, methods[method].name,
-                                 routes[method].right == RIGHT_VIEW
+                                 route->right == RIGHT_VIEW
                                          ? "only root and members of the group 'gadgetd' may"
                                          : "only root may");
+        if (!route->handler)
+                return error_set(err, ERROR_UNAVAILABLE, -EOPNOTSUPP,
+                                 "this gadgetd does not offer %s", methods[method].name);
         return 0;
 }
 

@@ -49,20 +49,24 @@ static int choose_name(struct instance *in, const char *wanted, struct error *er
         }
 }
 
+static bool is_uid_taken(const struct supervisor *sup, uint32_t uid) {
+        const struct instance *in;
+
+        LIST_FOREACH (in, &sup->instances, link)
+                if (in->worker_uid == uid)
+                        return true;
+        return false;
+}
+
 /* One uid an instance. Drawn at random, so that several gadgetd on one host do not meet either. */
-static uint32_t choose_uid(struct supervisor *sup) {
+static uint32_t choose_uid(const struct supervisor *sup) {
         for (;;) {
-                struct instance *other;
-                uint32_t slot, uid;
+                uint32_t slot;
 
                 if (getrandom(&slot, sizeof(slot), 0) != sizeof(slot))
                         abort();
-                uid = WORKER_UID_BASE + slot % WORKER_UID_SLOTS;
-                LIST_FOREACH (other, &sup->instances, link)
-                        if (other->worker_uid == uid)
-                                break;
-                if (!other)
-                        return uid;
+                if (!is_uid_taken(sup, WORKER_UID_BASE + slot % WORKER_UID_SLOTS))
+                        return WORKER_UID_BASE + slot % WORKER_UID_SLOTS;
         }
 }
 

@@ -80,14 +80,14 @@ static void sweep_instance(struct supervisor *sup, int instances_fd, const char 
 typedef void (*entry_func)(struct supervisor *sup, int dir_fd, const char *name);
 
 static void for_each_entry(struct supervisor *sup, int dir_fd, entry_func func) {
-        cleanup_close int fd = openat(dir_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        int fd = openat(dir_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         const struct dirent *entry;
-        DIR *dir;
 
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir)
+        if (!dir) {
+                close_fd(&fd);
                 return;
-        fd = -1; /* the stream's now */
+        }
         while ((entry = readdir(dir)))
                 func(sup, dir_fd, entry->d_name);
         closedir(dir);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/file.h"
@@ -30,6 +31,17 @@ static bool listens(const struct bed *bed) {
         return fd >= 0;
 }
 
+void bed_put_file(const struct bed *bed, const char *path, const void *data, size_t n) {
+        const char *name = strrchr(path, '/') + 1;
+        cleanup_close int root_fd = -1, dir_fd = -1;
+        char dir[128];
+
+        snprintf(dir, sizeof(dir), "%.*s", (int)(name - path - 1), path);
+        root_fd = open(bed->root, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        assert_int_equal(make_dirs(root_fd, dir, 0755, &dir_fd), 0);
+        assert_int_equal(write_file_atomic(dir_fd, name, data, n, 0644), 0);
+}
+
 void bed_restart(struct bed *bed) {
         const char *const argv[] = { TEST_GADGETD, "--root",   bed->root,   "--broker",
                                      TEST_BROKER,  "--worker", "/bin/true", "--log-level",
@@ -47,6 +59,7 @@ struct bed *bed_new(void) {
         assert_non_null(bed);
         snprintf(bed->root, sizeof(bed->root), "/tmp/gadget-bed-XXXXXX");
         assert_non_null(mkdtemp(bed->root));
+        assert_int_equal(chmod(bed->root, 0755), 0); /* other users of tests connect as well */
         current = bed;
         bed_restart(bed);
         return bed;
@@ -234,7 +247,20 @@ bool bed_list(struct peer *peer, const char *name, char *ret_state, size_t n) {
         return found;
 }
 
-uint32_t bed_answer(struct peer *peer) {
+static void read_code(const struct rpc_message *message, char ret[32]) {
+        struct rpc_error error;
+        struct error err = {};
+
+        ret[0] = '\0';
+        if (message->error.len == 0)
+                return;
+        assert_int_equal(record_decode(&rpc_error_record, (uint8_t *)message->error.data,
+                                       message->error.len, RECORD_LENIENT, &error, &err),
+                         0);
+        snprintf(ret, 32, "%s", error.code);
+}
+
+uint32_t bed_answer(struct peer *peer, char ret_code[32]) {
         struct rpc_message message;
 
         for (;;) {
@@ -245,6 +271,7 @@ uint32_t bed_answer(struct peer *peer) {
 
                 assert_true(r >= 0);
                 if (r > 0) {
+                        read_code(&message, ret_code);
                         peer->len -= message.size;
                         memmove(peer->data, peer->data + message.size, peer->len);
                         return message.id;

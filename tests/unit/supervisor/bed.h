@@ -27,11 +27,14 @@ void bed_restart(struct bed *bed);
  */
 void bed_end(struct bed *bed);
 
+/* Writes ROOT/path. */
+void bed_put_file(const struct bed *bed, const char *path, const void *data, size_t n);
+
 int bed_connect(const struct bed *bed);
 struct peer *bed_peer(const struct bed *bed);
 
-/* Reads one answer and forgets it; its id. */
-uint32_t bed_answer(struct peer *peer);
+/* Reads one answer and forgets it; its id, and the code of its error ("" = none). */
+uint32_t bed_answer(struct peer *peer, char ret_code[32]);
 
 /* instance.run with "key", "value", ..., NULL. 0 and the id, or a negative errno and the error. */
 struct bed_run {

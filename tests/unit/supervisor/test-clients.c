@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients as they should not be: whatever one sends ends at most its own connection. */
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "base/file.h"
 #include "gadget/event-ring.h"
 #include "ipc/mp.h"
 #include "tests/unit/supervisor/bed.h"
@@ -154,6 +156,14 @@ static void test_errors(void **state) {
                      &(struct req_instance_run){ .image = "x",
                                                  .params = BYTES(params, (size_t)(p - params)) },
                      "limit", "parameters");
+        p = mp_put_map(params, 1);
+        p = mp_put_str_header(p, LIMIT_PARAM_KEY_MAX + 1);
+        memset(p, 'k', LIMIT_PARAM_KEY_MAX + 1);
+        p = mp_put_str(p + LIMIT_PARAM_KEY_MAX + 1, "v", 1);
+        expect_error(peer, METHOD_INSTANCE_RUN,
+                     &(struct req_instance_run){ .image = "x",
+                                                 .params = BYTES(params, (size_t)(p - params)) },
+                     "limit", "key");
         free(params);
         peer_free(peer);
         bed_end(bed);
@@ -256,6 +266,7 @@ static void test_pipelined_requests(void **state) {
         cleanup_buf struct buf out = BUF_INIT(64 << 20);
         struct peer *peer;
         struct bed *bed;
+        char code[32];
         pid_t child;
         int status;
 
@@ -269,8 +280,10 @@ static void test_pipelined_requests(void **state) {
         if (child == 0)
                 _exit(peer_send(peer, out.data, out.len) < 0);
         /* About 10 KiB an answer: 200 MB in all, of which gadgetd may hold one. */
-        for (uint32_t i = 0; i < REQUESTS; i++)
-                assert_int_equal(bed_answer(peer), 1000 + i);
+        for (uint32_t i = 0; i < REQUESTS; i++) {
+                assert_int_equal(bed_answer(peer, code), 1000 + i);
+                assert_string_equal(code, "");
+        }
         assert_int_equal(wait_child(child, WAIT_DEFAULT, &status), 0);
         assert_int_equal(status, 0);
         peer_free(peer);
@@ -319,6 +332,124 @@ static void test_too_many_streams(void **state) {
         bed_end(bed);
 }
 
+/* LIMIT_INSTANCES_MAX, all of them running; then all end with gadgetd. */
+static void test_too_many_instances(void **state) {
+        struct rpc_error error;
+        struct peer *peer;
+        struct bed *bed;
+
+        (void)state;
+        test_needs(NEED_ROOT);
+        bed = bed_new();
+        peer = bed_peer(bed);
+        for (unsigned int i = 0; i < LIMIT_INSTANCES_MAX; i++)
+                assert_int_equal(bed_start(peer,
+                                           &(struct bed_run){ .detach = true,
+                                                              .ring_size = LIMIT_EVENT_RING_MIN },
+                                           NULL, NULL),
+                                 0);
+        assert_true(bed_start(peer, &(struct bed_run){ .detach = true }, NULL, &error) < 0);
+        assert_string_equal(error.code, "limit");
+        assert_int_equal(bed_stat(peer, "instances"), LIMIT_INSTANCES_MAX);
+        assert_true(bed_stat(peer, "rss") < 10 << 20);
+        peer_free(peer);
+        bed_end(bed);
+}
+
+/* --- who may --- */
+
+static int send_fd(int socket_fd, int fd) {
+        char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+        struct iovec iov = { &byte, 1 };
+        struct msghdr message = { .msg_iov = &iov,
+                                  .msg_iovlen = 1,
+                                  .msg_control = control,
+                                  .msg_controllen = sizeof(control) };
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+        *header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+                                    .cmsg_type = SCM_RIGHTS,
+                                    .cmsg_len = CMSG_LEN(sizeof(int)) };
+        memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+        return sendmsg(socket_fd, &message, 0) == 1 ? 0 : 1;
+}
+
+static int receive_fd(int socket_fd) {
+        char control[CMSG_SPACE(sizeof(int))] = {}, byte;
+        struct iovec iov = { &byte, 1 };
+        struct msghdr message = { .msg_iov = &iov,
+                                  .msg_iovlen = 1,
+                                  .msg_control = control,
+                                  .msg_controllen = sizeof(control) };
+        int fd;
+
+        assert_int_equal(recvmsg(socket_fd, &message, 0), 1);
+        assert_non_null(CMSG_FIRSTHDR(&message));
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+        return fd;
+}
+
+/* A connection of another user: SO_PEERCRED is that of the process that connects. */
+static int connect_as(struct bed *bed, uid_t uid, gid_t gid, gid_t extra) {
+        cleanup_close int from_fd = -1, to_fd = -1;
+        int fd = -1, status;
+        pid_t child;
+
+        assert_int_equal(socket_pair(SOCK_DGRAM, &from_fd, &to_fd), 0);
+        child = fork();
+        if (child == 0) {
+                if (setgroups(1, &extra) < 0 || setresgid(gid, gid, gid) < 0 ||
+                    setresuid(uid, uid, uid) < 0)
+                        _exit(9);
+                fd = bed_connect(bed);
+                _exit(fd < 0 ? 1 : send_fd(to_fd, fd));
+        }
+        assert_int_equal(wait_child(child, WAIT_DEFAULT, &status), 0);
+        if (status != 0)
+                return -1;
+        return receive_fd(from_fd);
+}
+
+static void test_rights(void **state) {
+        static const char group[] = "root:x:0:\ngadgetd:x:54321:\n";
+        struct peer *peer;
+        struct bed *bed;
+
+        (void)state;
+        test_needs(NEED_ROOT);
+        bed = bed_new();
+        assert_int_equal(connect_as(bed, 65534, 65534, 54321),
+                         -1); /* no such group yet: root only */
+        bed_put_file(bed, "etc/group", group, sizeof(group) - 1);
+        run_signal(bed->daemon, SIGTERM);
+        assert_int_equal(run_exit(bed->daemon), 0);
+        bed_restart(bed);
+
+        assert_int_equal(connect_as(bed, 65534, 65534, 65534), -1);
+        for (unsigned int as_primary = 0; as_primary < 2; as_primary++) {
+                peer = peer_new(connect_as(bed, 65534, as_primary ? 54321 : 65534,
+                                           as_primary ? 65534 : 54321));
+                assert_false(bed_list(peer, "the-one", NULL, 0));
+                for (enum method method = 0; method < _METHOD_MAX; method++) {
+                        uint8_t message[128], *p = message;
+                        char code[32];
+
+                        if (method == METHOD_HELLO || method == METHOD_DESCRIBE ||
+                            method == METHOD_INSTANCE_LIST || method == METHOD_IMAGE_LIST)
+                                continue;
+                        p = mp_put_uint(mp_put_uint(mp_put_array(p, 4), RPC_REQUEST), method);
+                        p = mp_put_str(p, methods[method].name,
+                                       (uint32_t)strlen(methods[method].name));
+                        p = mp_put_map(p, 0);
+                        assert_int_equal(peer_send(peer, message, (size_t)(p - message)), 0);
+                        assert_int_equal(bed_answer(peer, code), method);
+                        assert_string_equal(code, "denied");
+                }
+                peer_free(peer);
+        }
+        bed_end(bed);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 BED_TEST(test_garbage),
@@ -330,6 +461,8 @@ int main(void) {
                 BED_TEST(test_pipelined_requests),
                 BED_TEST(test_too_many_clients),
                 BED_TEST(test_too_many_streams),
+                BED_TEST(test_too_many_instances),
+                BED_TEST(test_rights),
         };
 
         return test_main("supervisor-clients", tests, ARRAY_SIZE(tests), NULL, NULL);
