@@ -28,7 +28,7 @@ static const struct option_info {
         { OPTION_ROOT, "root", "DIR", "put DIR in front of every path" },
         { OPTION_KERNEL_BTF, "kernel-btf", "PATH",
           "kernel BTF in place of /sys/kernel/btf/vmlinux" },
-        { OPTION_LOG_LEVEL, "log-level", "LEVEL", "error, warning, info (default) or debug" },
+        { OPTION_LOG_LEVEL, "log-level", "LEVEL", "error, warning, info or debug; info unless --private" },
         { OPTION_PRIVATE, "private", NULL,
           "serve the client of --client-fd only, and end with it" },
         { OPTION_CLIENT_FD, "client-fd", "N", "a connected stream socket, for --private" },
@@ -89,6 +89,7 @@ static int parse_one(int id, const char *value, struct options *opts) {
                 if (parse_log_level(value, &opts->log_level) < 0)
                         return usage_error("--log-level is error, warning, info or debug, not",
                                            value);
+                opts->has_log_level = true;
                 return 1;
         case OPTION_PRIVATE:
                 opts->is_private = true;
@@ -140,6 +141,9 @@ int options_parse(int argc, char *const argv[], struct options *ret) {
         if (opts.is_private != (opts.client_fd >= 0))
                 return usage_error("--private and --client-fd belong together; missing is",
                                    opts.is_private ? "--client-fd" : "--private");
+        /* A private one shares its user's terminal, who is told what matters by the client. */
+        if (opts.is_private && !opts.has_log_level)
+                opts.log_level = LOG_LEVEL_WARNING;
         *ret = opts;
         return 1;
 }

@@ -12,6 +12,7 @@ struct options {
         bool is_private;        /* --private: one client on client_fd, no socket */
         int client_fd;          /* -1 = none */
         enum log_level log_level;
+        bool has_log_level; /* it was given */
 };
 
 /* 1 = start with *ret; 0 = everything asked for is printed; -EINVAL = usage error, said on stderr.
