@@ -86,16 +86,29 @@ int env_setup(void **state) {
         return env->leaks ? 0 : -1;
 }
 
+/* Ends the daemon, however it goes, and keeps its log. */
+static void forget_daemon(struct env *env) {
+        char *log;
+
+        if (!env->daemon)
+                return;
+        if (asprintf(&log, "%s%s", env->log ? env->log : "", run_err(env->daemon)) >= 0) {
+                free(env->log);
+                env->log = log;
+        }
+        env->daemon = run_free(env->daemon);
+}
+
 /* Several gadgetd share the cgroup hierarchy. An instance's cgroup is this env's when its daemon
  * has logged that instance. */
 static bool is_foreign(struct env *env, const char *line) {
         const char *dir = strstr(line, "/gadgetd/");
         char id[13];
 
-        if (!env->daemon || !str_after(line, "cgroup ") || !dir)
+        if (!env->log || !str_after(line, "cgroup ") || !dir)
                 return false;
         snprintf(id, sizeof(id), "%.12s", dir + strlen("/gadgetd/"));
-        return strstr(run_err(env->daemon), id) == NULL;
+        return strstr(env->log, id) == NULL;
 }
 
 /* Prints what is left behind and ours; false when there is none of that. */
@@ -130,17 +143,17 @@ int env_teardown(void **state) {
                 }
                 /* A small disk, when a test has given the daemon one. */
                 umount2(env_path(env, "%s", GADGET_STATEDIR), MNT_DETACH);
+                forget_daemon(env);
                 if (leaks_check(env->leaks, 5 * NSEC_PER_SEC, text, sizeof(text)) < 0 &&
                     print_leftovers(env, text)) {
-                        if (env->daemon)
-                                print_error("--- gadgetd\n%s\n", run_err(env->daemon));
+                        print_error("--- gadgetd\n%s\n", env->log ? env->log : "");
                         r = -1;
                 }
-                run_free(env->daemon);
                 leaks_free(env->leaks);
         }
         if (env->root[0] && remove_tree(AT_FDCWD, env->root) < 0)
                 r = -1;
+        free(env->log);
         free(env);
         close_fd(&lock_fd);
         return r;
@@ -205,7 +218,7 @@ static bool listens(struct env *env) {
 void env_start(struct env *env, ...) {
         COLLECT(env);
 
-        run_free(env->daemon);
+        forget_daemon(env);
         env->daemon = start(env, env_path(env, "%s/gadgetd", GADGET_BINDIR), 0, args);
         if (!WAIT_UNTIL(listens(env), WAIT_DEFAULT))
                 run_fail(env->daemon, "gadgetd does not listen");
