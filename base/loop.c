@@ -21,6 +21,9 @@ struct loop {
         struct loop_timer **timers; /* binary heap, earliest first */
         size_t n_timers;
         size_t timers_cap;
+
+        struct loop_stat stats[LOOP_STATS_MAX];
+        size_t n_stats;
 };
 
 int loop_new(struct loop **ret) {
@@ -211,6 +214,37 @@ void loop_defer_cancel(struct loop_defer *defer) {
         defer->is_queued = false;
 }
 
+/* --- statistics --- */
+
+/* Names are literals: the same pointer nearly always, else the same text. */
+static struct loop_stat *find_stat(struct loop *loop, const char *name) {
+        for (size_t i = 0; i < loop->n_stats; i++)
+                if (loop->stats[i].name == name)
+                        return &loop->stats[i];
+        for (size_t i = 0; i < loop->n_stats; i++)
+                if (str_eq(loop->stats[i].name, name))
+                        return &loop->stats[i];
+        if (loop->n_stats == LOOP_STATS_MAX)
+                return &loop->stats[LOOP_STATS_MAX - 1];
+        loop->stats[loop->n_stats].name = loop->n_stats == LOOP_STATS_MAX - 1 ? "others" : name;
+        return &loop->stats[loop->n_stats++];
+}
+
+/* Adds a call that began at *since, and moves *since on to now. */
+static void account(struct loop *loop, const char *name, uint64_t *since) {
+        struct loop_stat *stat = find_stat(loop, name);
+        uint64_t now = now_ns();
+
+        stat->calls++;
+        stat->ns += now - *since;
+        *since = now;
+}
+
+size_t loop_stats(const struct loop *loop, const struct loop_stat **ret) {
+        *ret = loop->stats;
+        return loop->n_stats;
+}
+
 /* --- rounds --- */
 
 /* How long epoll may wait, in its milliseconds: rounded up, or a timer would be asked for several
@@ -232,12 +266,16 @@ static int wait_ms(const struct loop *loop, uint64_t timeout_ns) {
 }
 
 static int dispatch_ready(struct loop *loop) {
+        uint64_t since = loop->ready_first ? now_ns() : 0;
+
         while (loop->ready_first) {
                 struct loop_io *io = loop->ready_first;
+                const char *name = io->name;
                 int r;
 
                 ready_unlink(loop, io);
                 r = io->func(io, io->ready);
+                account(loop, name, &since);
                 if (r < 0)
                         return r;
         }
@@ -245,17 +283,19 @@ static int dispatch_ready(struct loop *loop) {
 }
 
 static int dispatch_timers(struct loop *loop) {
-        uint64_t now;
+        uint64_t now, since;
 
         if (loop->n_timers == 0)
                 return 0;
-        now = now_ns();
+        since = now = now_ns();
         while (loop->n_timers > 0 && loop->timers[0]->deadline_ns <= now) {
                 struct loop_timer *timer = loop->timers[0];
+                const char *name = timer->name;
                 int r;
 
                 loop_timer_clear(timer);
                 r = timer->func(timer);
+                account(loop, name, &since);
                 if (r < 0)
                         return r;
         }

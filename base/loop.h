@@ -77,5 +77,17 @@ void loop_timer_clear(struct loop_timer *timer);
 void loop_defer(struct loop *loop, struct loop_defer *defer, loop_defer_func func);
 void loop_defer_cancel(struct loop_defer *defer);
 
+/* What sources of one name have cost so far: timers and io, by the name they were added with. */
+struct loop_stat {
+        const char *name;
+        uint64_t calls;
+        uint64_t ns; /* CLOCK_MONOTONIC, preemption included */
+};
+
+/* Borrowed until the loop runs again; at most LOOP_STATS_MAX names, the rest together as "others".
+ */
+#define LOOP_STATS_MAX 32
+size_t loop_stats(const struct loop *loop, const struct loop_stat **ret);
+
 /* Blocks the signals and returns a CLOEXEC non-blocking signalfd for them. */
 int loop_signal_fd(const sigset_t *set);

@@ -105,6 +105,24 @@ static uint64_t read_rss(void) {
         return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void pack_loop(const struct loop *loop, struct buf *out) {
+        struct pack array = pack_array(out);
+        const struct loop_stat *stats;
+        size_t n = loop_stats(loop, &stats);
+
+        for (size_t i = 0; i < n; i++) {
+                struct pack map;
+
+                pack_item(&array);
+                map = pack_map(out);
+                pack_map_str(&map, "name", stats[i].name);
+                pack_map_uint(&map, "calls", stats[i].calls);
+                pack_map_uint(&map, "ns", stats[i].ns);
+                pack_end(&map);
+        }
+        pack_end(&array);
+}
+
 static int on_stats(struct call *call, const union request *request, struct error *err) {
         cleanup_buf struct buf out = BUF_INIT(LIMIT_CLIENT_BUFFER_MAX);
         const struct supervisor *sup = call->client->sup;
@@ -115,6 +133,8 @@ static int on_stats(struct call *call, const union request *request, struct erro
         pack_map_uint(&map, "instances", sup->n_instances);
         pack_map_uint(&map, "clients", sup->n_clients);
         pack_map_uint(&map, "rss", read_rss());
+        pack_key(&map, "loop");
+        pack_loop(sup->loop, &out);
         pack_end(&map);
         if (out.failed)
                 return buf_result(&out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/loop.h"
 
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
@@ -356,6 +357,42 @@ static void test_signal_fd(void **state) {
         close(fd);
 }
 
+static const struct loop_stat *find_stat(struct fixture *f, const char *name) {
+        const struct loop_stat *stats;
+        size_t n = loop_stats(f->loop, &stats);
+
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(stats[i].name, name))
+                        return &stats[i];
+        return NULL;
+}
+
+static void test_stats(void **state) {
+        static char names[LOOP_STATS_MAX + 8][8];
+        struct fixture *f = *state;
+
+        assert_null(find_stat(f, "source"));
+        for (unsigned int i = 0; i < 3; i++) {
+                ring(&f->sources[0]);
+                ring(&f->sources[1]);
+                once(f);
+        }
+        assert_int_equal(find_stat(f, "source")->calls, 6);
+        assert_true(find_stat(f, "source")->ns > 0);
+        /* More names than there is room for share the last place. */
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                snprintf(names[i], sizeof(names[i]), "n%zu", i);
+                loop_io_remove(&f->sources[2].io);
+                assert_int_equal(loop_io_add(f->loop, &f->sources[2].io, f->sources[2].fd, EPOLLIN,
+                                             names[i], on_source),
+                                 0);
+                ring(&f->sources[2]);
+                once(f);
+        }
+        assert_int_equal(find_stat(f, "n0")->calls, 1);
+        assert_int_equal(find_stat(f, "others")->calls, ARRAY_SIZE(names) - (LOOP_STATS_MAX - 2));
+}
+
 #define TEST(_f) cmocka_unit_test_setup_teardown(_f, setup, teardown)
 static const struct CMUnitTest tests[] = {
         TEST(test_io),
@@ -375,5 +412,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_defer_again_is_next_round),
         TEST(test_exit_code_after_the_round),
         TEST(test_signal_fd),
+        TEST(test_stats),
 };
 TEST_MAIN("base-loop", tests)
