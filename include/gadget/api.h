@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The numbers that more than one process must agree on: protocol versions, fixed file descriptors, and
- * every limit on what somebody else can make one of our processes allocate. Each limit is reached by a
- * test (tests/limits names it). Sizes are bytes and times are nanoseconds where the name does not say else.
+ * The numbers that more than one process must agree on: protocol versions, fixed file descriptors,
+ * and every limit on what somebody else can make one of our processes allocate. Each limit is
+ * reached by a test (tests/limits names it). Sizes are bytes and times are nanoseconds where the
+ * name does not say else.
  */
 #pragma once
 
@@ -15,7 +16,8 @@ enum child_fd {
         CHILD_FD_LOG = 4,     /* SOCK_SEQPACKET, one log record a datagram, see base/log.h */
 };
 
-/* X-macro table: name, value, unit, what is bounded and what happens at the bound. docs and tests read it. */
+/* X-macro table: name, value, unit, what is bounded and what happens at the bound. docs and tests
+ * read it. */
 /* clang-format off */
 #define GADGET_LIMITS(X)                                                                                    \
         X(NAME_MAX_LEN,            64, "bytes",   "instance name; refused")                                  \
@@ -26,6 +28,11 @@ enum child_fd {
         X(OBJECT_SIZE_MAX, (16 << 20), "bytes",   "eBPF object of an image or a request; refused")           \
         X(DEFINITION_SIZE_MAX, (1 << 20), "bytes", "gadget.yaml; refused")                                   \
         X(MANIFEST_SIZE_MAX, (4 << 20), "bytes",  "OCI manifest or index; refused")                          \
+        X(BLOB_SIZE_MAX,  (256 << 20), "bytes",   "one blob from a registry or an archive; refused")         \
+        X(IMAGE_SIZE_MAX, (1 << 30), "bytes",     "all blobs of one image; refused")                         \
+        X(TRANSFERS_MAX,           16, "entries", "pulls and pushes at once; refused")                       \
+        X(SIGNATURES_MAX,          32, "entries", "signatures looked at for one image; the rest is ignored") \
+        X(BLOB_CHUNK_MAX, (1 << 20), "bytes",     "one piece of a blob in image.read and image.write; refused") \
         X(CLIENT_FRAME_MAX, (40 << 20), "bytes",  "one message from a client; the client is closed")         \
         X(CLIENT_DEPTH_MAX,        16, "levels",  "nesting of a client's message; the client is closed")     \
         X(CLIENT_BUFFER_MAX, (1 << 20), "bytes",  "unsent data of one client; rows stay in the ring, then are counted as lost") \
@@ -58,5 +65,6 @@ enum gadget_limit { GADGET_LIMITS(GADGET_LIMIT_ENUM) };
 /* uids of fetchers: FETCHER_UID_BASE + slot. */
 #define FETCHER_UID_BASE 1899000000u
 
-/* uids of brokers' workers: WORKER_UID_BASE + slot, one slot an instance, never shared by two at once. */
+/* uids of brokers' workers: WORKER_UID_BASE + slot, one slot an instance, never shared by two at
+ * once. */
 #define WORKER_UID_BASE 1900000000u

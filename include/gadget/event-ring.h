@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event ring: a sealed memfd (F_SEAL_SHRINK|GROW|SEAL) through which a worker hands encoded rows to
- * gadgetd. The worker is its only writer; gadgetd maps it read-only, copies out and believes nothing in it.
- * It overwrites its oldest frames, so it is the flight recorder as well (`attach --tail`).
+ * The event ring: a sealed memfd (F_SEAL_SHRINK|GROW|SEAL) through which a worker hands encoded
+ * rows to gadgetd. The worker is its only writer; gadgetd maps it read-only, copies out and
+ * believes nothing in it. It overwrites its oldest frames, so it is the flight recorder as well
+ * (`attach --tail`).
  *
- * Layout: one header of EVENT_RING_HEADER_SIZE bytes, then `data_size` bytes (a power of two) of frames.
- * `head` and `tail` count bytes since the start and never wrap; offset = position & (data_size - 1).
- * A frame starts at a multiple of 8 and never wraps around: a frame with n_rows 0 and EVENT_FRAME_PAD
- * fills what is left at the end. Everything is little- or big-endian as the machine is.
+ * Layout: one header of EVENT_RING_HEADER_SIZE bytes, then `data_size` bytes (a power of two) of
+ * frames. `head` and `tail` count bytes since the start and never wrap; offset = position &
+ * (data_size - 1). A frame starts at a multiple of 8 and never wraps around: a frame with n_rows 0
+ * and EVENT_FRAME_PAD fills what is left at the end. Everything is little- or big-endian as the
+ * machine is.
  *
- * Writing: store `tail` past all that the frame will overwrite, write payload and header, store-release
- * `head`. Reading at a cursor: load-acquire `head`; copy the frame; fence; if `tail` has passed the cursor
- * the copy is torn: drop it and go on at `tail`. Rows lost are what is missing between sequence numbers.
+ * Writing: store `tail` past all that the frame will overwrite, write payload and header,
+ * store-release `head`. Reading at a cursor: load-acquire `head`; copy the frame; fence; if `tail`
+ * has passed the cursor the copy is torn: drop it and go on at `tail`. Rows lost are what is
+ * missing between sequence numbers.
  */
 #pragma once
 
@@ -37,7 +40,7 @@ enum drop_reason {
 
 /* produced = rows + sum(dropped), exact once the gadget has stopped. */
 struct event_ring_stream {
-        uint64_t rows;                        /* written to the ring; the next row's sequence number */
+        uint64_t rows; /* written to the ring; the next row's sequence number */
         uint64_t dropped[_DROP_REASON_SLOTS]; /* by enum drop_reason */
 };
 
@@ -54,15 +57,16 @@ _Static_assert(sizeof(struct event_ring_header) <= EVENT_RING_HEADER_SIZE, "ring
 enum event_frame_flags {
         EVENT_FRAME_PAD = 1 << 0,      /* no rows: skip `size` bytes */
         EVENT_FRAME_SNAPSHOT = 1 << 1, /* first frame of a new array (map or iterator read) */
-        EVENT_FRAME_END = 1 << 2,      /* last frame of that array; both bits on a one-frame array */
+        EVENT_FRAME_END = 1 << 2, /* last frame of that array; both bits on a one-frame array */
 };
 
 struct event_frame {
-        uint32_t size;      /* header, payload and padding to EVENT_RING_ALIGN */
-        uint32_t length;    /* payload bytes: n_rows msgpack arrays, one after another */
+        uint32_t size;   /* header, payload and padding to EVENT_RING_ALIGN */
+        uint32_t length; /* payload bytes: n_rows msgpack arrays, one after another */
         uint32_t n_rows;
-        uint16_t stream;    /* index of the data source in the schema */
+        uint16_t stream; /* index of the data source in the schema */
         uint16_t flags;
-        uint64_t first_seq; /* sequence number of the first row; rows of a stream are counted from 0 */
+        uint64_t first_seq; /* sequence number of the first row; rows of a stream are counted from 0
+                             */
         uint64_t time_ns;   /* CLOCK_REALTIME when the frame was written */
 };
