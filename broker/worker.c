@@ -56,7 +56,8 @@ struct plan {
         int channel_fd;
         int log_fd;
         int setup_fd;
-        int go_fd; /* one byte: the id map is written */
+        int go_fd;       /* one byte: the id map is written */
+        int go_write_fd; /* the broker's end of it */
 };
 
 static const struct {
@@ -101,7 +102,7 @@ static int take_uid(const struct plan *plan) {
         /* The id map holds this one id, so no later step can become another. */
         if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
                 return -errno;
-        /* After the change of ids, which resets it. A broker that dies takes its worker along. */
+        /* Again: the change of ids has reset it. */
         return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
 }
 
@@ -166,7 +167,10 @@ static int arrange_fds(struct plan *plan) {
 static int wait_for_map(const struct plan *plan) {
         char byte;
 
-        /* The end of the pipe means that the broker has died. */
+        /* A broker that dies from here on takes us along; one that has died already left a pipe
+         * whose only other end is our own copy. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || close(plan->go_write_fd) < 0)
+                return -errno;
         return read(plan->go_fd, &byte, 1) == 1 ? 0 : -EPIPE;
 }
 
@@ -280,9 +284,9 @@ int worker_start(const struct worker_spec *spec, struct worker *ret, struct erro
         if (fcntl(child_channel_fd, F_SETFL, 0) < 0)
                 return error_set(err, ERROR_INTERNAL, -errno, "cannot set up the worker's channel");
 
-        pid = clone_worker(
-                &(struct plan){ spec, child_channel_fd, child_log_fd, child_setup_fd, child_go_fd },
-                &pid_fd);
+        pid = clone_worker(&(struct plan){ spec, child_channel_fd, child_log_fd, child_setup_fd,
+                                           child_go_fd, go_fd },
+                           &pid_fd);
         if (pid < 0)
                 return error_set(err, ERROR_UNAVAILABLE, pid,
                                  "cannot create the worker's namespaces; does "
