@@ -141,6 +141,7 @@ static int set_choice(struct parser *p, const struct option_info *option, const 
 
 static int set_option(struct parser *p, const struct option_info *option, const char *value) {
         void *member = (char *)p->args + option->offset;
+        bool on;
         int r;
 
         switch (option->type) {
@@ -175,8 +176,17 @@ static int set_option(struct parser *p, const struct option_info *option, const 
         case OPTION_LIST:
                 r = add_word(member, value);
                 return r < 0 ? USAGE(p, "--%s: too many", option->name) : 0;
+        case OPTION_SWITCH:
+                if (parse_bool(value ? value : "true", &on) < 0)
+                        return bad_value(p, option, value, "neither true nor false");
+                *(const char **)member = on ? "true" : "false";
+                return 0;
         }
         return -EINVAL;
+}
+
+static bool needs_value(const struct option_info *option) {
+        return option->type != OPTION_FLAG && option->type != OPTION_SWITCH;
 }
 
 /* The value behind an option: what follows "=", else the next argument. */
@@ -255,7 +265,7 @@ static int parse_long(struct parser *p, const char *word) {
                         return parse_param(p, name, equals);
                 return unknown_option(p, word, plain ? plain : "");
         }
-        if (option->type == OPTION_FLAG)
+        if (!needs_value(option))
                 return set_option(p, option, equals ? equals + 1 : NULL);
         r = take_value(p, word, equals ? equals + 1 : NULL, &value);
         return r < 0 ? r : set_option(p, option, value);
@@ -270,7 +280,7 @@ static int parse_short(struct parser *p, const char *word) {
 
                 if (!option)
                         return unknown_option(p, word, word + 1);
-                if (option->type == OPTION_FLAG) {
+                if (!needs_value(option)) {
                         r = set_option(p, option, NULL);
                         if (r < 0)
                                 return r;

@@ -40,23 +40,39 @@ static void run_done(struct run *run) {
         buf_done(&run->params);
 }
 
+static int put_pair(struct buf *b, const char *key, const char *value) {
+        size_t n_key = strlen(key), n_value = strlen(value);
+        uint8_t *p = buf_reserve(b, n_key + n_value + 2 * MP_HEADER_MAX);
+
+        if (!p)
+                return buf_result(b);
+        p = mp_put_str(p, key, (uint32_t)n_key);
+        p = mp_put_str(p, value, (uint32_t)n_value);
+        b->len = (size_t)(p - b->data);
+        return 0;
+}
+
+#define KEY(_name, _key, _alias, _doc) [RUN_OPTION_##_name] = _key,
+static const char *const option_keys[_RUN_OPTION_MAX] = { GADGET_RUN_OPTIONS(KEY) };
+#undef KEY
+
+/* The gadget's parameters, and what the worker is to do with the rows, which travels among them. */
 static int encode_params(const struct args *args, struct buf *b) {
         uint8_t *p = buf_reserve(b, MP_HEADER_MAX);
+        uint32_t n = (uint32_t)args->n_params;
+        int r = 0;
 
         if (!p)
                 return -ENOMEM;
-        b->len = (size_t)(mp_put_map(p, (uint32_t)args->n_params) - b->data);
-        for (size_t i = 0; i < args->n_params; i++) {
-                size_t n_key = strlen(args->params[i].key), n_value = strlen(args->params[i].value);
-
-                p = buf_reserve(b, n_key + n_value + 2 * MP_HEADER_MAX);
-                if (!p)
-                        return buf_result(b);
-                p = mp_put_str(p, args->params[i].key, (uint32_t)n_key);
-                p = mp_put_str(p, args->params[i].value, (uint32_t)n_value);
-                b->len = (size_t)(p - b->data);
-        }
-        return 0;
+        for (size_t i = 0; i < _RUN_OPTION_MAX; i++)
+                n += args->run_options[i] != NULL;
+        b->len = (size_t)(mp_put_map(p, n) - b->data);
+        for (size_t i = 0; i < args->n_params && r == 0; i++)
+                r = put_pair(b, args->params[i].key, args->params[i].value);
+        for (size_t i = 0; i < _RUN_OPTION_MAX && r == 0; i++)
+                if (args->run_options[i])
+                        r = put_pair(b, option_keys[i], args->run_options[i]);
+        return r;
 }
 
 static int load_directory(const struct args *args, const char *dir, struct run *run,

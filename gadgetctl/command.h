@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "gadget/run-options.h"
 
 enum exit_code {
         EXIT_OK = 0,
@@ -40,6 +41,7 @@ struct args {
 
         const char *output;
         const char *fields;
+        const char *run_options[_RUN_OPTION_MAX]; /* NULL = not given */
         const char *name;
         uint64_t timeout_ns;
         uint64_t tail;
@@ -69,6 +71,7 @@ enum option_type {
         OPTION_SIZE,     /* uint64_t, bytes */
         OPTION_COUNT,    /* uint64_t, or "all" */
         OPTION_LIST,     /* struct word_list, may stand several times */
+        OPTION_SWITCH,   /* const char *, "true" or "false"; needs no value */
 };
 
 /* What a shell offers for a value or an argument. */

@@ -26,6 +26,18 @@ const size_t n_global_options = ARRAY_SIZE(global_options);
         VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print rows: columns (default), json, jsonpretty, yaml, csv or none", row_outputs)
 #define OPTION_FIELDS                                                                                       \
         VALUE("fields", 0, OPTION_TEXT, fields, "LIST", "Fields to print: a,b (these, in this order), +a,-b (more and fewer than by default), ds1:a;ds2:b")
+/* What the worker does with the rows (include/gadget/run-options.h); here is how it is typed. */
+#define TYPED_FILTER      'F', OPTION_TEXT, "TERMS"
+#define TYPED_FILTER_EXPR 'E', OPTION_TEXT, "EXPR"
+#define TYPED_SORT        0, OPTION_TEXT, "FIELDS"
+#define TYPED_MAX_ENTRIES 0, OPTION_TEXT, "N"
+#define TYPED_INTERVAL    0, OPTION_TEXT, "TIME"
+#define TYPED_COUNT       0, OPTION_TEXT, "N"
+#define TYPED_KEEP        0, OPTION_SWITCH, NULL
+#define TYPED_ROW(_key, _letter, _type, _value, _member, _doc) { _key, _letter, _type, offsetof(struct args, run_options[_member]), _value, _doc },
+#define TYPED(...) TYPED_ROW(__VA_ARGS__)
+#define RUN_OPTION(_name, _key, _alias, _doc) TYPED(_key, TYPED_##_name, RUN_OPTION_##_name, _doc)
+
 #define OPTION_LIST_OUTPUT                                                                                  \
         VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: columns (default), json, jsonpretty or yaml", list_outputs)
 #define OPTION_OBJECT_OUTPUT                                                                                \
@@ -34,6 +46,7 @@ const size_t n_global_options = ARRAY_SIZE(global_options);
 static const struct option_info run_options[] = {
         OPTION_ROW_OUTPUT,
         OPTION_FIELDS,
+        GADGET_RUN_OPTIONS(RUN_OPTION)
         VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Stop after 10s, 500ms, 1m30s; a bare number is seconds"),
         FLAG("detach", 'd', detach, "Leave the gadget running, print its id and return"),
         VALUE("name", 0, OPTION_TEXT, name, "NAME", "Name of the instance; by default one is made up"),

@@ -228,7 +228,8 @@ static void check_options(const struct command *command, const struct option_inf
         for (size_t i = 0; i < n; i++) {
                 assert_true(strlen(options[i].help) > 0);
                 assert_true(options[i].help[strlen(options[i].help) - 1] != '.');
-                assert_true((options[i].type == OPTION_FLAG) == (options[i].value == NULL));
+                assert_true((options[i].type == OPTION_FLAG || options[i].type == OPTION_SWITCH) ==
+                            (options[i].value == NULL));
                 assert_true((options[i].type == OPTION_CHOICE) == (options[i].choices != NULL));
                 assert_true(options[i].offset < sizeof(struct args));
                 assert_ptr_equal(option_find(command, options[i].name, strlen(options[i].name)),

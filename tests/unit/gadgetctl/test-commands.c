@@ -343,6 +343,23 @@ static void test_run(void **state) {
         assert_true(fake.tail == UINT64_MAX);
 }
 
+/* What the worker does with the rows travels among the parameters; a value may begin with '-'. */
+static void test_run_options(void **state) {
+        fake.cause = "timeout";
+        assert_int_equal(run("--socket S run img -o none -F fd>3,proc.comm~^ca --sort -fd,proc.pid "
+                             "--max-entries 5 --interval 500ms --keep --failed --count=2"),
+                         EXIT_OK);
+        assert_string_equal(fake.params,
+                            "failed=true;filter=fd>3,proc.comm~^ca;sort=-fd,proc.pid;max-entries=5;"
+                            "interval=500ms;count=2;keep=true;");
+        assert_int_equal(run("--socket S run img --keep=maybe"), EXIT_USAGE);
+        assert_int_equal(run("--socket S run img -o none -E fd==3 --keep=no"), EXIT_OK);
+        assert_string_equal(fake.params, "filter-expr=fd==3;keep=false;");
+        assert_int_equal(run("__complete run img --fil"), EXIT_OK);
+        assert_non_null(strstr((char *)printed.data, "--filter-expr\t"));
+        fake.cause = NULL;
+}
+
 static void test_run_fails(void **state) {
         fake.cause = "failed";
         assert_int_equal(run("--socket S run img -o none"), EXIT_FAILED);
@@ -529,13 +546,21 @@ static void test_help_and_man(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),         cmocka_unit_test(test_run),
-        cmocka_unit_test(test_run_fails),    cmocka_unit_test(test_detach),
-        cmocka_unit_test(test_attach),       cmocka_unit_test(test_reader_goes),
-        cmocka_unit_test(test_denied),       cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_images),       cmocka_unit_test(test_run_help),
-        cmocka_unit_test(test_version),      cmocka_unit_test(test_build_refusals),
-        cmocka_unit_test(test_completion),   cmocka_unit_test(test_completion_scripts),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_run_options),
+        cmocka_unit_test(test_run_fails),
+        cmocka_unit_test(test_detach),
+        cmocka_unit_test(test_attach),
+        cmocka_unit_test(test_reader_goes),
+        cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_run_help),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_build_refusals),
+        cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_completion_scripts),
         cmocka_unit_test(test_help_and_man),
 };
 
