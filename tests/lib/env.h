@@ -21,7 +21,7 @@ struct env {
         char root[64];
         struct leaks *leaks;
         struct run *daemon;
-        char *log; /* what earlier daemons of this test have written */
+        char *log;                      /* what earlier daemons of this test have written */
         struct run *runs[ENV_RUNS_MAX]; /* started by env_run() and others */
         size_t n_runs;
 };
