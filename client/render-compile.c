@@ -55,6 +55,9 @@ static enum opcode opcode_of(const struct column *column) {
 
         if (column->source == COLUMN_ENDPOINT)
                 return OP_ENDPOINT;
+        if (field->render == RENDER_HISTOGRAM && field->kind == FIELD_ARRAY &&
+            (column->source == COLUMN_RENDERED || !field->target[0]))
+                return OP_HISTOGRAM;
         if (column->source == COLUMN_RENDERED && is_integer && field->render != RENDER_HISTOGRAM)
                 return field->render == RENDER_TIMESTAMP ? OP_TIMESTAMP : OP_MEMO;
         if (is_integer && !column->hex)
@@ -62,6 +65,12 @@ static enum opcode opcode_of(const struct column *column) {
         if (field->kind == FIELD_STR)
                 return OP_STRING;
         return field->kind == FIELD_IP ? OP_ADDRESS : OP_ANY;
+}
+
+static const char *unit_of(const struct schema_field *field) {
+        const char *unit = annotation_get(&field->annotations, "metrics.unit");
+
+        return unit ? unit : "";
 }
 
 static int add_op(struct compiler *c, const struct column *column, bool is_table) {
@@ -76,6 +85,8 @@ static int add_op(struct compiler *c, const struct column *column, bool is_table
                 .precision = is_table ? (int8_t)shown->precision : -1,
                 .ellipsis = column->ellipsis,
                 .field = shown->field,
+                .unit = unit_of(shown->field),
+                .header = column->name,
         };
         if (!is_table && op->opcode == OP_ANY &&
             (op->field->kind == FIELD_UINT || op->field->kind == FIELD_INT))
@@ -154,9 +165,45 @@ static void add_header(struct compiler *c, const struct column *column, bool is_
         add_padded(c, text, is_last && !column->right ? 0 : column->width, column->right);
 }
 
+static bool shows_histogram(const struct compiler *c) {
+        for (uint32_t i = 0; i < c->columns->n_order; i++)
+                if (opcode_of(column_at(c, i)) == OP_HISTOGRAM)
+                        return true;
+        return false;
+}
+
+/* A histogram takes lines of its own, so the row becomes a block: "NAME: value" for the other
+ * columns, then the bars. */
+static int compile_blocks(struct compiler *c) {
+        int r;
+
+        if (names_source(c)) {
+                text_append_escaped(&c->text, (const uint8_t *)c->columns->stream->name,
+                                    strlen(c->columns->stream->name));
+                add_text(c, "\n");
+        }
+        for (uint32_t i = 0; i < c->columns->n_order; i++) {
+                const struct column *column = column_at(c, i);
+                bool is_bars = opcode_of(column) == OP_HISTOGRAM;
+
+                if (!is_bars) {
+                        add_text(c, column->header);
+                        add_text(c, ": ");
+                }
+                r = add_op(c, column, true);
+                if (r < 0)
+                        return r;
+                if (!is_bars)
+                        add_text(c, "\n");
+        }
+        return 0;
+}
+
 static int compile_columns(struct compiler *c) {
         int r;
 
+        if (shows_histogram(c))
+                return compile_blocks(c);
         if (names_source(c)) {
                 add_padded(c, "DATASOURCE", source_width(c), false);
                 add_text(c, " ");
@@ -572,6 +619,8 @@ int program_compile(const struct schema *schema, struct columns *columns,
         *ret = (struct program){
                 .n_fields = columns->stream->n_fields,
                 .is_array = columns->stream->kind != STREAM_TRACER,
+                .is_live = columns->stream->kind == STREAM_MAP ||
+                           columns->stream->kind == STREAM_HISTOGRAM,
                 .is_silent = options->mode == OUTPUT_NONE ||
                              (columns->n_order == 0 && columns->is_explicit),
         };

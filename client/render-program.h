@@ -21,6 +21,7 @@ enum opcode {
         OP_MEMO,      /* integer, rendered by a function whose results are remembered */
         OP_ADDRESS,   /* bin of an IP address */
         OP_ENDPOINT,  /* address and port of two elements */
+        OP_HISTOGRAM, /* array of counts, one a log2 slot */
 };
 
 #define MEMO_TEXT 112 /* a multiple of what is copied at once */
@@ -49,6 +50,9 @@ struct op {
         int8_t precision;
         enum ellipsis ellipsis;
         const struct schema_field *field;
+        const char *unit;   /* OP_HISTOGRAM: of the values counted, "" = none; lives as long as the
+                               schema */
+        const char *header; /* OP_HISTOGRAM: name of the field, likewise */
         struct memo_slot *memo; /* OP_MEMO: MEMO_SLOTS of them */
         /* OP_NUMBER: the last one and its text with padding; pids, uids and the like come again and
          * again. */
@@ -78,12 +82,15 @@ struct program {
         struct text close;
         struct text empty; /* in place of open and close when there was no row */
         bool is_array;
+        bool is_live;    /* an array that comes again and again: redrawn on a terminal */
         bool is_silent;  /* rows are counted only */
         uint8_t *memory; /* all fixed text of the above */
 };
 
 struct renderer {
         struct out *out;
+        uint32_t on_screen; /* bit by data source: tables whose arrays were drawn (since the screen
+                               was cleared) */
         struct render_options options;
         struct program programs[LIMIT_STREAMS_MAX];
         uint32_t n_programs;

@@ -11,7 +11,9 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "client/histogram.h"
 #include "client/render-program.h"
+#include "client/rendered.h"
 #include "gadget/event-ring.h"
 #include "ipc/mp.h"
 
@@ -446,100 +448,14 @@ static inline uint8_t *put_number(struct op *op, uint8_t *w, uint64_t v, enum nu
 
 /* --- values rendered as text --- */
 
-static void append_separator(struct buf *b, const struct schema_field *field) {
-        const char *separator =
-                annotation_get(&field->annotations, "ebpf.formatter.bitfield.separator");
-
-        if (b->len > 0)
-                buf_puts(b, separator ? separator : "|");
-}
-
-static void append_enum_set(struct buf *b, const struct schema_field *field, uint64_t v) {
-        const struct schema_enum *e = field->enumeration;
-        uint8_t hex[FORMAT_MAX];
-        uint64_t rest = v;
-
-        for (uint32_t i = 0; i < e->n_values; i++) {
-                uint64_t bits = (uint64_t)e->values[i].value;
-
-                /* A value of 0 means "none of them", so it is named only when that is so. */
-                if (bits == 0 ? v != 0 : (v & bits) != bits)
-                        continue;
-                append_separator(b, field);
-                buf_puts(b, e->values[i].name);
-                rest &= ~bits;
-        }
-        if (rest) {
-                append_separator(b, field);
-                buf_append(b, hex, (size_t)(format_hex(hex, rest) - hex));
-        }
-}
-
-static void append_enum(struct buf *b, const struct schema_field *field, uint64_t v) {
-        const struct schema_enum *e = field->enumeration;
-
-        if (e->is_set) {
-                append_enum_set(b, field, v);
-                return;
-        }
-        for (uint32_t i = 0; i < e->n_values; i++)
-                if ((uint64_t)e->values[i].value == v) {
-                        buf_puts(b, e->values[i].name);
-                        return;
-                }
-        buf_puts(b, "UNKNOWN");
-}
-
-static uint8_t *put_rendered(uint8_t *p, const struct schema_field *field, uint64_t v) {
-        switch (field->render) {
-        case RENDER_ERRNO:
-                return format_errno(p, v);
-        case RENDER_SIGNAL:
-                return format_signal(p, v);
-        case RENDER_SYSCALL:
-                return format_syscall(p, ARCH_NATIVE, v);
-        case RENDER_FILE_MODE:
-                return format_file_mode(p, v);
-        case RENDER_FILE_FLAGS:
-                return format_file_flags(p, ARCH_NATIVE, v);
-        case RENDER_BYTES:
-                return format_bytes(p, v);
-        case RENDER_DURATION:
-                return format_duration(p, v);
-        case RENDER_NONE:
-        case RENDER_TIMESTAMP: /* has an operation of its own */
-        case RENDER_ENUM:      /* longer than FORMAT_MAX */
-        case RENDER_HISTOGRAM:
-        case _RENDER_MAX:
-                break;
-        }
-        return format_i64(p, (int64_t)v);
-}
-
-/* The text for v, not yet escaped (enum names are the gadget's). */
-static void append_rendered(struct buf *b, const struct schema_field *field, uint64_t v) {
-        uint8_t text[FORMAT_MAX];
-
-        if (field->render == RENDER_ENUM)
-                append_enum(b, field, v);
-        else
-                buf_append(b, text, (size_t)(put_rendered(text, field, v) - text));
-}
-
 /* Renders v into the slot, or into renderer->scratch only when it is too long to be remembered
  * (then false). */
 static bool memo_fill(struct renderer *renderer, const struct program *program, const struct op *op,
                       struct memo_slot *slot, uint64_t v, enum number sign) {
         struct buf *b = &renderer->scratch;
         cleanup_buf struct buf plain = BUF_INIT(SCRATCH_MAX);
-        bool is_amount = op->field->render == RENDER_BYTES || op->field->render == RENDER_DURATION;
 
-        /* An amount below zero, such as an error in place of a size. */
-        if (is_amount && sign == NUMBER_NEGATIVE) {
-                buf_puts(&plain, "-");
-                v = -v;
-        }
-        append_rendered(&plain, op->field, v);
+        rendered_append(&plain, op->field, v, sign == NUMBER_NEGATIVE);
         buf_reset(b);
         if (program->style == STYLE_JSON)
                 text_append_json(b, plain.data, plain.len);
@@ -761,6 +677,24 @@ static uint8_t *put_any(struct renderer *renderer, const struct program *program
         return put_scratch(renderer, program, op, w);
 }
 
+/* The slots of a histogram: bars, or an array with the bounds of each slot. */
+static uint8_t *put_histogram(struct renderer *renderer, const struct program *program,
+                              const struct op *op, uint8_t *w, const uint8_t *p,
+                              const uint8_t *next) {
+        struct mp_reader r = { p, next };
+        struct histogram histogram;
+        struct buf *b = &renderer->scratch;
+
+        if (histogram_read(&r, &histogram) < 0)
+                return put_any(renderer, program, op, w, p, next);
+        buf_reset(b);
+        if (program->style == STYLE_JSON)
+                histogram_append_json(b, &histogram);
+        else
+                histogram_append_bars(b, &histogram, op->header, op->unit);
+        return put_scratch(renderer, program, op, w);
+}
+
 /* --- rows --- */
 
 static inline __attribute__((always_inline)) uint8_t *
@@ -801,6 +735,8 @@ put_element(struct renderer *renderer, const struct program *program, struct op 
                                 renderer, program, op, w, text,
                                 op->port_index == UINT16_MAX ? NULL : elements[op->port_index]);
                 break;
+        case OP_HISTOGRAM:
+                return put_histogram(renderer, program, op, w, p, next);
         case OP_ANY:
                 break;
         }
@@ -871,13 +807,32 @@ static void put_header_of(struct renderer *renderer, uint32_t source) {
         put_fixed(renderer, renderer->programs[source].header);
 }
 
+/* Home, clear to the end of the screen. */
+static const char clear_screen[] = "\033[H\033[J";
+
+/*
+ * Tables: on a terminal, what was drawn before gives way once its own data source begins anew, so
+ * that several of them share the screen; elsewhere each array is a block of its own, with names
+ * above it and an empty line between two.
+ */
 static void begin_array(struct renderer *renderer, uint32_t source) {
+        uint32_t bit = UINT32_C(1) << source;
+
         renderer->has_row[source] = false;
-        if (renderer->options.mode == OUTPUT_COLUMNS && renderer->options.clear_screen) {
-                /* Home, clear to the end of the screen. */
-                out_put(renderer->out, "\033[H\033[J", strlen("\033[H\033[J"));
+        if (renderer->options.mode != OUTPUT_COLUMNS)
+                return;
+        if (renderer->options.clear_screen && renderer->programs[source].is_live &&
+            (renderer->on_screen & bit || renderer->on_screen == 0)) {
+                out_put(renderer->out, clear_screen, strlen(clear_screen));
+                renderer->header_of = UINT32_MAX;
+                renderer->on_screen = bit;
+                return;
+        }
+        if (renderer->on_screen != 0) {
+                out_put(renderer->out, "\n", 1);
                 renderer->header_of = UINT32_MAX;
         }
+        renderer->on_screen |= bit;
 }
 
 static void end_array(struct renderer *renderer, uint32_t source) {
@@ -888,7 +843,9 @@ static void end_array(struct renderer *renderer, uint32_t source) {
 }
 
 void render_header(struct renderer *renderer) {
-        if (renderer->n_programs > 0)
+        /* Arrays bring their names with them. */
+        if (renderer->n_programs > 0 &&
+            !(renderer->programs[0].is_array && renderer->options.mode == OUTPUT_COLUMNS))
                 put_header_of(renderer, 0);
 }
 

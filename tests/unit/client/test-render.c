@@ -427,8 +427,93 @@ static void test_several_sources(void **state) {
                 render_array(OUTPUT_COLUMNS, 2),
                 "DATASOURCE FILE             COUNT\ntop        a                0\ntop     "
                 "   b                1\n"
-                "top        a                0\ntop        a                0\n"
+                "top        a                0\n\n"
+                "DATASOURCE FILE             COUNT\ntop        a                0\n\n"
+                "DATASOURCE FILE             COUNT\n"
                 "DATASOURCE FILE             COUNT\nother      a                0\n");
+        forget();
+}
+
+/* --- the screen of arrays that come again and again --- */
+
+#define CLEAR "\033[H\033[J"
+
+static void test_screen(void **state) {
+        static const struct sample_stream streams[] = {
+                { "a", STREAM_MAP, counter_fields, 2 },
+                { "b", STREAM_MAP, counter_fields, 2 },
+        };
+        static const struct sample_stream once = { "s", STREAM_SNAPSHOT, counter_fields, 2 };
+        const struct render_options options = { .mode = OUTPUT_COLUMNS,
+                                                .fields = "count",
+                                                .clear_screen = true };
+        cleanup_buf struct buf one = counter_rows(1);
+        uint32_t both = EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END;
+
+        begin_with(&counter, 1, NULL, 0, &options);
+        render_header(now.renderer);
+        feed(0, both, &one);
+        feed(0, both, &one);
+        assert_string_equal(result(), CLEAR "COUNT\n0\n" CLEAR "COUNT\n0\n");
+        /* Two share the screen: it is cleared for the second round. */
+        begin_with(streams, 2, NULL, 0, &options);
+        for (uint32_t i = 0; i < 4; i++)
+                feed(i % 2, both, &one);
+        assert_string_equal(result(), CLEAR "DATASOURCE COUNT\na          0\n\n"
+                                            "DATASOURCE COUNT\nb          0\n" CLEAR
+                                            "DATASOURCE COUNT\na          0\n\n"
+                                            "DATASOURCE COUNT\nb          0\n");
+        /* What was asked for once stays where it is. */
+        begin_with(&once, 1, NULL, 0, &options);
+        feed(0, both, &one);
+        assert_string_equal(result(), "COUNT\n0\n");
+        forget();
+}
+
+/* --- histograms --- */
+
+static const struct sample_field latency_fields[] = {
+        { "disk", FIELD_STR },
+        { "latency", FIELD_ARRAY, RENDER_HISTOGRAM, .elem = FIELD_UINT,
+          .annotations = { "metrics.unit", "\302\265s" } },
+};
+static const struct sample_stream latency = { "lat", STREAM_HISTOGRAM, latency_fields, 2 };
+
+static struct buf latency_row(uint32_t n_slots) {
+        struct buf rows = BUF_INIT(1 << 20);
+
+        sample_array(&rows, 2);
+        sample_str(&rows, "sda");
+        sample_array(&rows, n_slots);
+        for (uint32_t i = 0; i < n_slots; i++)
+                sample_uint(&rows, i == 1 ? 10 : i == 3 ? 5 : i == 4 ? 1 : 0);
+        return rows;
+}
+
+static void test_histograms(void **state) {
+        cleanup_buf struct buf row = latency_row(8), none = latency_row(1), many = latency_row(65);
+
+        begin(&latency, OUTPUT_COLUMNS, NULL);
+        render_header(now.renderer);
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &row), 1);
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &none), 1);
+        assert_string_equal(result(), "DISK: sda\nlatency (\302\265s)\n"
+                                      "   2 -> 3  : 10 |****************************************|\n"
+                                      "   4 -> 7  : 0  |                                        |\n"
+                                      "   8 -> 15 : 5  |********************                    |\n"
+                                      "  16 -> 31 : 1  |****                                    |\n"
+                                      "\nDISK: sda\nlatency (\302\265s): nothing counted\n");
+        begin(&latency, OUTPUT_JSON, NULL);
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &row), 1);
+        assert_string_equal(
+                result(),
+                "[{\"disk\":\"sda\",\"latency\":[{\"start\":0,\"end\":1,\"count\":0},"
+                "{\"start\":2,\"end\":3,\"count\":10},{\"start\":4,\"end\":7,\"count\":0},"
+                "{\"start\":8,\"end\":15,\"count\":5},{\"start\":16,\"end\":31,\"count\":1}]}]\n");
+        /* More slots than values have bits: shown as the array that it is. */
+        begin(&latency, OUTPUT_JSON, "latency");
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &many), 1);
+        assert_int_equal(strncmp(result(), "[{\"latency\":[0,10,0,5,1,0,", 26), 0);
         forget();
 }
 
@@ -660,6 +745,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),       cmocka_unit_test(test_fields),
         cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_jsonpretty_and_yaml),
         cmocka_unit_test(test_arrays),     cmocka_unit_test(test_several_sources),
+        cmocka_unit_test(test_screen),     cmocka_unit_test(test_histograms),
         cmocka_unit_test(test_names),      cmocka_unit_test(test_deep_name),
         cmocka_unit_test(test_endpoint),   cmocka_unit_test(test_cut),
         cmocka_unit_test(test_fit),        cmocka_unit_test(test_templates),
