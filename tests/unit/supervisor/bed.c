@@ -173,8 +173,7 @@ uint32_t bed_attach(struct peer *peer, const char *instance, uint64_t tail) {
         return reply.stream;
 }
 
-/* The number under this key of a map; 0 when absent. */
-static uint64_t find_number(struct bytes map, const char *key) {
+uint64_t bed_number(struct bytes map, const char *key) {
         struct mp_reader reader = mp_reader_of(map);
         uint64_t value = 0;
         uint32_t n;
@@ -200,14 +199,14 @@ uint64_t bed_show(struct peer *peer, const char *instance, const char *key) {
                                    &(struct req_instance_show){ .instance = instance }, &reply,
                                    NULL),
                          0);
-        return find_number(reply.object, key);
+        return bed_number(reply.object, key);
 }
 
 uint64_t bed_stat(struct peer *peer, const char *key) {
         struct rep_object reply;
 
         assert_int_equal(peer_call(peer, METHOD_DAEMON_STATS, NULL, &reply, NULL), 0);
-        return find_number(reply.object, key);
+        return bed_number(reply.object, key);
 }
 
 /* Reads one item; true when its name matches. */
@@ -260,29 +259,50 @@ static void read_code(const struct rpc_message *message, char ret[32]) {
         snprintf(ret, 32, "%s", error.code);
 }
 
-uint32_t bed_answer(struct peer *peer, char ret_code[32]) {
-        struct rpc_message message;
-
+/* One whole message out of the received bytes into peer->message; waits for it. */
+static void next_message(struct peer *peer, struct rpc_message *ret) {
         for (;;) {
-                int r = peer->len > 0
-                                ? rpc_next(peer->data, peer->len, LIMIT_CLIENT_FRAME_MAX, &message)
-                                : 0;
+                int r = peer->len > 0 ? rpc_next(peer->data, peer->len, LIMIT_CLIENT_FRAME_MAX, ret)
+                                      : 0;
                 ssize_t n;
 
                 assert_true(r >= 0);
-                if (r > 0) {
-                        read_code(&message, ret_code);
-                        peer->len -= message.size;
-                        memmove(peer->data, peer->data + message.size, peer->len);
-                        return message.id;
-                }
+                if (r > 0)
+                        break;
                 if (peer->cap - peer->len < 4096) {
                         peer->cap += 1 << 16;
                         peer->data = realloc(peer->data, peer->cap);
                         assert_non_null(peer->data);
                 }
+                assert_int_equal(wait_readable(peer->fd, WAIT_DEFAULT), 0);
                 n = recv(peer->fd, peer->data + peer->len, peer->cap - peer->len, 0);
                 assert_true(n > 0);
                 peer->len += (size_t)n;
         }
+        free(peer->message);
+        peer->message = malloc(ret->size);
+        assert_non_null(peer->message);
+        memcpy(peer->message, peer->data, ret->size);
+        peer->len -= ret->size;
+        memmove(peer->data, peer->data + ret->size, peer->len);
+        assert_int_equal(rpc_next(peer->message, ret->size, LIMIT_CLIENT_FRAME_MAX, ret), 1);
+}
+
+uint32_t bed_answer(struct peer *peer, char ret_code[32]) {
+        struct rpc_message message;
+
+        do
+                next_message(peer, &message);
+        while (message.kind != RPC_RESPONSE);
+        read_code(&message, ret_code);
+        return message.id;
+}
+
+struct bytes bed_notification(struct peer *peer, const char *name) {
+        struct rpc_message message;
+
+        do
+                next_message(peer, &message);
+        while (message.kind != RPC_NOTIFICATION || !bytes_eq(message.method, name));
+        return message.params;
 }

@@ -36,6 +36,13 @@ struct peer *bed_peer(const struct bed *bed);
 /* Reads one answer and forgets it; its id, and the code of its error ("" = none). */
 uint32_t bed_answer(struct peer *peer, char ret_code[32]);
 
+/* Waits for a notification of this name, forgetting what comes before; its params, valid until the
+ * next call. */
+struct bytes bed_notification(struct peer *peer, const char *name);
+
+/* The number under this key of an encoded map; 0 when absent. */
+uint64_t bed_number(struct bytes map, const char *key);
+
 /* instance.run with "key", "value", ..., NULL. 0 and the id, or a negative errno and the error. */
 struct bed_run {
         const char *name;

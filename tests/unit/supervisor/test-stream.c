@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "ipc/mp.h"
 #include "tests/unit/supervisor/bed.h"
 
 #define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
@@ -212,6 +213,48 @@ static void test_detach(void **state) {
         bed_end(bed);
 }
 
+/* Losses are told while the gadget runs, but not more often than once a second. */
+static void test_losses_are_told(void **state) {
+        struct mp_reader reader;
+        struct peer *peer, *other;
+        struct bed *bed;
+        uint64_t number, begun;
+        uint32_t n;
+
+        (void)state;
+        test_needs(NEED_ROOT);
+        bed = bed_new();
+        peer = bed_peer(bed);
+        other = bed_peer(bed);
+        assert_int_equal(
+                bed_start(other,
+                          &(struct bed_run){ .name = "the-one",
+                                             .detach = true,
+                                             .params = PARAMS("rows", "5", "drop", "7", "source",
+                                                              "3", "wait", "1") },
+                          NULL, NULL),
+                0);
+        bed_attach(peer, "the-one", 0);
+        begun = now_ns();
+        for (uint64_t round = 1; round <= 2; round++) {
+                more_rows(other, "the-one");
+                reader = mp_reader_of(bed_notification(peer, "losses"));
+                assert_int_equal(mp_read_array(&reader, &n), 0);
+                assert_int_equal(n, 3);
+                assert_int_equal(mp_read_uint(&reader, &number), 0);
+                assert_int_equal(mp_read_uint(&reader, &number), 0);
+                assert_int_equal(number, 3);
+                assert_int_equal(
+                        bed_number(BYTES(reader.pos, (size_t)(reader.end - reader.pos)), "rows"),
+                        5 * round);
+                assert_true(now_ns() - begun >= (round - 1) * NSEC_PER_SEC);
+        }
+        stop(other, "the-one");
+        peer_free(peer);
+        peer_free(other);
+        bed_end(bed);
+}
+
 /* What the ring says is believed by nobody: the instance ends, gadgetd and the others do not. */
 static void test_corrupt_ring(void **state) {
         struct peer *peer, *other;
@@ -250,8 +293,10 @@ static void test_corrupt_ring(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                BED_TEST(test_all_rows), BED_TEST(test_slow_client), BED_TEST(test_stuck_client),
-                BED_TEST(test_tail),     BED_TEST(test_detach),      BED_TEST(test_corrupt_ring),
+                BED_TEST(test_all_rows),        BED_TEST(test_slow_client),
+                BED_TEST(test_stuck_client),    BED_TEST(test_tail),
+                BED_TEST(test_detach),          BED_TEST(test_corrupt_ring),
+                BED_TEST(test_losses_are_told),
         };
 
         return test_main("supervisor-stream", tests, ARRAY_SIZE(tests), NULL, NULL);
