@@ -12,6 +12,8 @@
 
 #define LOG_LINES_SHOWN 30
 #define FILTER_BY_MNTNS "gadget_filter_by_mntns"
+#define ITER_TARGET_PREFIX "gadget_mapelem_iter_target_"
+#define ITER_MAP_SECTION "iter/bpf_map_elem"
 
 /* What libbpf complained about last: it returns an errno, its messages say of what. */
 static struct {
@@ -241,13 +243,52 @@ static int explain_attach(const struct bpf_program *program, int r, struct error
         }
 }
 
+/* The map that GADGET_ITER_TARGET_MAP names for the program:
+ * "gadget_mapelem_iter_target_PROG___MAP". */
+static struct bpf_map *find_target_map(const struct gadget *g, const struct bpf_program *program) {
+        const struct btf *btf = bpf_object__btf(g->object);
+
+        for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
+                const struct btf_type *t = btf__type_by_id(btf, id);
+                const char *rest;
+
+                if (!btf_is_var(t))
+                        continue;
+                rest = str_after(btf__name_by_offset(btf, t->name_off), ITER_TARGET_PREFIX);
+                rest = rest ? str_after(rest, bpf_program__name(program)) : NULL;
+                rest = rest ? str_after(rest, "___") : NULL;
+                if (rest)
+                        return bpf_object__find_map_by_name(g->object, rest);
+        }
+        return NULL;
+}
+
+static struct bpf_link *attach(const struct gadget *g, struct bpf_program *program) {
+        union bpf_iter_link_info info = { 0 };
+        LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+        struct bpf_map *map;
+
+        if (!str_after(bpf_program__section_name(program), ITER_MAP_SECTION))
+                return bpf_program__attach(program);
+        map = find_target_map(g, program);
+        if (!map) {
+                snprintf(complaints.last, sizeof(complaints.last),
+                         "it needs GADGET_ITER_TARGET_MAP with a map of the object");
+                errno = EINVAL;
+                return NULL;
+        }
+        info.map.map_fd = (uint32_t)bpf_map__fd(map);
+        return bpf_program__attach_iter(program, &opts);
+}
+
 int gadget_attach(struct gadget *g, struct error *err) {
         struct bpf_program *program;
         size_t n = 0;
 
         bpf_object__for_each_program(program, g->object) n++;
         g->links = calloc(n ? n : 1, sizeof(*g->links));
-        if (!g->links)
+        g->linked = calloc(n ? n : 1, sizeof(*g->linked));
+        if (!g->links || !g->linked)
                 return -ENOMEM;
         bpf_object__for_each_program(program, g->object) {
                 struct bpf_link *link;
@@ -255,12 +296,52 @@ int gadget_attach(struct gadget *g, struct error *err) {
                 if (!bpf_program__autoload(program))
                         continue;
                 complaints.last[0] = '\0';
-                link = bpf_program__attach(program);
+                link = attach(g, program);
                 if (!link)
                         return explain_attach(program, -errno, err);
+                g->linked[g->n_links] = program;
                 g->links[g->n_links++] = link;
         }
         return 0;
+}
+
+struct bpf_link *gadget_link_of(const struct gadget *g, const struct bpf_program *program) {
+        for (size_t i = 0; i < g->n_links; i++)
+                if (g->linked[i] == program)
+                        return g->links[i];
+        return NULL;
+}
+
+/* "operator.oci.ebpf.map-fetch-interval": what is behind the last dot names the option. */
+static const char *definition_default(const struct definition *d, enum run_option option) {
+        for (size_t i = 0; i < d->param_defaults.n; i++) {
+                const char *key = d->param_defaults.items[i].key, *dot = strrchr(key, '.');
+                enum run_option named;
+
+                if (option_from_key(dot ? dot + 1 : key, &named) && named == option)
+                        return d->param_defaults.items[i].value;
+        }
+        return NULL;
+}
+
+int gadget_option(const struct gadget *g, const struct source *source, enum run_option option,
+                  char **ret, struct error *err) {
+        const char *names[LIMIT_STREAMS_MAX];
+        const char *text = NULL;
+        int r;
+
+        for (size_t i = 0; i < g->n_sources; i++)
+                names[i] = g->sources[i].name;
+        r = options_for_source(&g->options, option, source->name, names, g->n_sources, ret);
+        if (r == 0 && !*ret && option == RUN_OPTION_INTERVAL)
+                text = annotations_get(&source->annotations, "fetch-interval");
+        if (r == 0 && !*ret && option == RUN_OPTION_COUNT)
+                text = annotations_get(&source->annotations, "fetch-count");
+        if (r == 0 && !*ret && !text)
+                text = definition_default(&g->definition, option);
+        if (text && !(*ret = strdup(text)))
+                r = -ENOMEM;
+        return r < 0 ? error_set(err, ERROR_INTERNAL, r, "no memory for the run's options") : 0;
 }
 
 void gadget_declare_hooks(const struct gadget *g) {
@@ -280,6 +361,7 @@ void gadget_done(struct gadget *g) {
         for (size_t i = 0; i < g->n_links; i++)
                 bpf_link__destroy(g->links[i]);
         free(g->links);
+        free(g->linked);
         for (size_t i = 0; i < g->n_sources; i++) {
                 free(g->sources[i].name);
                 annotations_done(&g->sources[i].annotations);

@@ -11,6 +11,8 @@
 #include "worker/params.h"
 #include "worker/types.h"
 
+#define SOURCE_PROGRAMS_MAX 3
+
 /* One data source: what a client sees as a stream of rows. */
 struct source {
         char *name;
@@ -18,6 +20,9 @@ struct source {
         struct bpf_map *map;  /* kernel buffer (tracers), or the map that is read */
         struct bpf_map *lost; /* <map>_lost_samples, or NULL */
         struct event_type *type;
+        uint32_t value_offset; /* of maps: where the value stands in an event, behind the key */
+        struct bpf_program *programs[SOURCE_PROGRAMS_MAX]; /* of iterators */
+        size_t n_programs;
         struct annotations annotations;
 };
 
@@ -31,6 +36,7 @@ struct gadget {
         struct params params;
         struct options options;
         struct bpf_link **links;
+        struct bpf_program **linked; /* links[i] is that of linked[i] */
         size_t n_links;
 };
 
@@ -44,6 +50,14 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err);
 
 /* Attaches all programs. */
 int gadget_attach(struct gadget *g, struct error *err);
+
+/* NULL when the program is not attached. */
+struct bpf_link *gadget_link_of(const struct gadget *g, const struct bpf_program *program);
+
+/* What the run says of this data source, else what the definition says, else NULL; the caller frees
+ * it. */
+int gadget_option(const struct gadget *g, const struct source *source, enum run_option option,
+                  char **ret, struct error *err);
 
 /* Instead of attaching: tells the broker what would be attached to. */
 void gadget_declare_hooks(const struct gadget *g);

@@ -29,6 +29,8 @@ static int start_gadget(struct gadget *g, struct run *run, struct host_start *st
                 r = run_init(run, g, err);
         if (r == 0 && !start->inspect)
                 r = gadget_attach(g, err);
+        if (r == 0 && !start->inspect)
+                r = run_attached(run, g, err);
         if (r == 0 && start->inspect)
                 gadget_declare_hooks(g);
         if (r == 0)

@@ -4,6 +4,13 @@
 #include "base/buf.h"
 #include "gadget/api.h"
 
+/* What stands between parts that may be for different data sources; "" = there is one part. */
+static const char *const separators[_RUN_OPTION_MAX] = {
+        [RUN_OPTION_FILTER] = ",",      [RUN_OPTION_FILTER_EXPR] = "", [RUN_OPTION_SORT] = ";",
+        [RUN_OPTION_MAX_ENTRIES] = ",", [RUN_OPTION_INTERVAL] = ",",   [RUN_OPTION_COUNT] = ",",
+        [RUN_OPTION_KEEP] = ",",
+};
+
 #define ROW(_name, _key, _alias, _doc) [RUN_OPTION_##_name] = { _key, _alias },
 static const struct {
         const char *key;
@@ -49,15 +56,14 @@ static const char *source_of(struct bytes part, const char *const *sources, size
         return NULL;
 }
 
-int options_for_source(const struct options *o, enum run_option option, const char *separators,
-                       const char *source, const char *const *sources, size_t n_sources,
-                       char **ret) {
+int options_for_source(const struct options *o, enum run_option option, const char *source,
+                       const char *const *sources, size_t n_sources, char **ret) {
         const char *text = o->values[option];
         struct buf out = BUF_INIT(LIMIT_PARAM_VALUE_MAX + 1);
 
         *ret = NULL;
         while (text && *text) {
-                struct bytes part = BYTES(text, strcspn(text, separators));
+                struct bytes part = BYTES(text, strcspn(text, separators[option]));
                 const char *named = source_of(part, sources, n_sources);
 
                 text += part.len + (text[part.len] != '\0');
@@ -66,7 +72,7 @@ int options_for_source(const struct options *o, enum run_option option, const ch
                 if (named)
                         part = BYTES(part.data + strlen(named) + 1, part.len - strlen(named) - 1);
                 if (out.len > 0)
-                        buf_append(&out, separators, 1);
+                        buf_append(&out, separators[option], 1);
                 buf_append(&out, part.data, part.len);
         }
         if (out.len == 0 && !out.failed)

@@ -20,10 +20,8 @@ void options_done(struct options *o);
 
 /*
  * The part of an option's value that is meant for this data source, as one string to be freed, or
- * NULL when there is none: parts are separated by any of `separators` and may begin with "source:";
- * parts for all sources and those for this one are joined by the first separator. `sources` are the
- * names of all of them.
+ * NULL when there is none. Parts may begin with "source:"; those for all sources and those for this
+ * one are joined as they were separated. `sources` are the names of all of them.
  */
-int options_for_source(const struct options *o, enum run_option option, const char *separators,
-                       const char *source, const char *const *sources, size_t n_sources,
-                       char **ret);
+int options_for_source(const struct options *o, enum run_option option, const char *source,
+                       const char *const *sources, size_t n_sources, char **ret);

@@ -21,21 +21,52 @@ int run_init(struct run *run, const struct gadget *g, struct error *err) {
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the event ring cannot be mapped");
         run->tracers = calloc(g->n_sources, sizeof(*run->tracers));
+        run->readers = calloc(g->n_sources, sizeof(*run->readers));
         run->fds = calloc(g->n_sources + 1, sizeof(*run->fds));
-        if (!run->tracers || !run->fds)
+        if (!run->tracers || !run->readers || !run->fds)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for the data sources");
         for (size_t i = 0; r == 0 && i < g->n_sources; i++)
-                r = tracer_init(&run->tracers[run->n_tracers++], g, (uint16_t)i, &run->out, err);
+                r = g->sources[i].kind == STREAM_TRACER
+                            ? tracer_init(&run->tracers[run->n_tracers++], g, (uint16_t)i,
+                                          &run->out, err)
+                            : reader_init(&run->readers[run->n_readers++], g, (uint16_t)i,
+                                          &run->out, err);
         return r;
 }
 
 void run_done(struct run *run) {
         for (size_t i = 0; i < run->n_tracers; i++)
                 tracer_done(&run->tracers[i]);
+        for (size_t i = 0; i < run->n_readers; i++)
+                reader_done(&run->readers[i]);
         free(run->tracers);
+        free(run->readers);
         free(run->fds);
         ring_writer_done(&run->out);
         *run = (struct run){ .bell_fd = -1 };
+}
+
+/* Readers are in the order of their sources. */
+int run_attached(struct run *run, const struct gadget *g, struct error *err) {
+        struct reader *reader = run->readers;
+
+        for (size_t i = 0; i < g->n_sources; i++) {
+                const struct source *source = &g->sources[i];
+
+                for (size_t k = 0; k < source->n_programs; k++) {
+                        struct bpf_link *link = gadget_link_of(g, source->programs[k]);
+                        int r = link ? iterator_add_link(&reader->iterator, bpf_link__fd(link))
+                                     : -ENOENT;
+
+                        if (r < 0)
+                                return error_set(
+                                        err, ERROR_INTERNAL, r,
+                                        "iterator '%s' of data source '%s' is not attached",
+                                        bpf_program__name(source->programs[k]), source->name);
+                }
+                reader += source->kind != STREAM_TRACER;
+        }
+        return 0;
 }
 
 /* So long that the fullest buffer is about a quarter full after the next nap, at most NAP_MAX. */
@@ -95,6 +126,35 @@ static bool rest(struct run *run) {
         return is_empty;
 }
 
+uint64_t run_read_due(struct run *run, uint64_t now) {
+        uint64_t next = UINT64_MAX;
+        struct drain d;
+
+        if (run->n_readers == 0)
+                return next;
+        drain_begin(&d, &run->out, run->bell_fd);
+        for (size_t i = 0; i < run->n_readers; i++) {
+                struct reader *reader = &run->readers[i];
+
+                if (reader->next_ns <= now)
+                        reader_read(reader, &d, now);
+                next = MIN(next, reader->next_ns);
+        }
+        drain_end(&d);
+        return next;
+}
+
+/* Maps hold what was counted since they were read last. */
+static void read_last(struct run *run) {
+        struct drain d;
+
+        drain_begin(&d, &run->out, run->bell_fd);
+        for (size_t i = 0; i < run->n_readers; i++)
+                if (run->readers[i].reads_at_stop && !reader_is_finished(&run->readers[i]))
+                        reader_read(&run->readers[i], &d, now_ns());
+        drain_end(&d);
+}
+
 /* Programs are detached: nothing new begins, what is in the buffers is the rest. */
 static void drain_last(struct run *run) {
         uint64_t nap = NAP_MAX;
@@ -106,7 +166,38 @@ static void drain_last(struct run *run) {
                 if (!found && i > 0 && rest(run))
                         break;
         }
+        read_last(run);
         read_losses(run);
+}
+
+static bool is_finished(const struct run *run) {
+        for (size_t i = 0; i < run->n_readers; i++)
+                if (!reader_is_finished(&run->readers[i]))
+                        return false;
+        return run->n_tracers == 0;
+}
+
+static uint64_t until(uint64_t deadline, uint64_t now) {
+        return deadline == UINT64_MAX ? UINT64_MAX : deadline > now ? deadline - now : 0;
+}
+
+/* One round: everything that is there is read, then waits for more. */
+static void wait_for_more(struct run *run) {
+        bool is_busy = run->n_tracers > 0 && (run_drain(run) > 0 || !rest(run));
+        uint64_t now = now_ns(), next, wait;
+
+        next = run_read_due(run, now);
+        if (is_finished(run))
+                return;
+        if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL)
+                read_losses(run);
+        if (run->losses_due)
+                next = MIN(next, run->losses_read_ns + LOSSES_INTERVAL);
+        wait = until(next, now_ns());
+        if (is_busy)
+                wait_for(run->fds, 1, MIN(run->nap_ns, wait));
+        else
+                wait_for(run->fds, run->n_tracers + 1, wait);
 }
 
 int run_loop(struct run *run) {
@@ -116,18 +207,11 @@ int run_loop(struct run *run) {
         for (size_t i = 0; i < run->n_tracers; i++)
                 fds[i + 1] = (struct pollfd){ .fd = run->tracers[i].ring.fd, .events = POLLIN };
         run->losses_read_ns = now_ns();
-        for (;;) {
-                bool is_busy = run_drain(run) > 0 || !rest(run);
-                uint64_t now = now_ns();
-
-                if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL)
-                        read_losses(run);
-                if (is_busy)
-                        wait_for(fds, 1, run->nap_ns);
-                else
-                        wait_for(fds, run->n_tracers + 1,
-                                 run->losses_due ? run->losses_read_ns + LOSSES_INTERVAL - now
-                                                 : UINT64_MAX);
+        for (size_t i = 0; i < run->n_readers; i++)
+                reader_start(&run->readers[i], run->losses_read_ns);
+        while (!is_finished(run)) {
+                fds[0].revents = 0;
+                wait_for_more(run);
                 switch (fds[0].revents ? host_next() : HOST_NONE) {
                 case HOST_STOP:
                         drain_last(run);
@@ -138,4 +222,5 @@ int run_loop(struct run *run) {
                         break;
                 }
         }
+        return 0;
 }

@@ -13,6 +13,8 @@
  * of its levels. */
 #define MEMBERS_MAX 16384
 #define NOTES_MAX 8
+/* Slot n counts values of n binary digits: no number has more. */
+#define HISTOGRAM_SLOTS_MAX 64
 
 /* What a typedef of the SDK says about a field. */
 struct type_rule {
@@ -434,7 +436,13 @@ static int add_array(struct walk *w, const char *name, uint32_t id, uint32_t off
         (*ret)->ctype = ctype_of(w, array->type, array->nelems);
         if (!(*ret)->ctype)
                 return oom(w);
-        return apply_rule(w, *ret, find_rule(w->btf, array->type, &first));
+        r = apply_rule(w, *ret, find_rule(w->btf, array->type, &first));
+        if (r == 0 && (*ret)->render == RENDER_HISTOGRAM && array->nelems > HISTOGRAM_SLOTS_MAX)
+                return error_set(
+                        w->err, ERROR_LIMIT, -E2BIG,
+                        "histogram '%s' of struct %s has %u slots; more than %d say nothing", name,
+                        w->type->name, array->nelems, HISTOGRAM_SLOTS_MAX);
+        return r;
 }
 
 /* The address of an endpoint: its version stands beside it in the same struct. */
@@ -626,5 +634,95 @@ int event_type_new(const struct btf *btf, uint32_t id, const struct type_options
                 return error_set(err, ERROR_INVALID, -ENOEXEC,
                                  "struct %s has no field that can be shown", type->name);
         *ret = TAKE_PTR(type);
+        return 0;
+}
+
+/* --- entries of maps --- */
+
+/* The key or the value: fields of a struct, or one number. */
+static int walk_half(struct walk *w, uint32_t id, const char *name, uint32_t offset) {
+        uint32_t resolved = btf_resolve(w->btf, id);
+        const struct btf_type *t = btf__type_by_id(w->btf, resolved);
+        struct event_field *f;
+
+        if (btf_is_struct(t))
+                return walk_struct(
+                        w, &(struct place){ .prefix = "",
+                                            .struct_name = btf__name_by_offset(w->btf, t->name_off),
+                                            .struct_id = resolved,
+                                            .offset = offset });
+        if (btf_is_array(t))
+                return add_array(w, name, id, offset, &f);
+        return add_scalar(w, name, id, offset, &f);
+}
+
+static bool has_field(const struct event_type *type, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(type->fields[i].name, name))
+                        return true;
+        return false;
+}
+
+/* A field of the value that is called as one of the key would make rows ambiguous. */
+static void drop_doubles(struct walk *w, size_t n_key) {
+        struct event_type *type = w->type;
+        size_t kept = n_key;
+
+        for (size_t i = n_key; i < type->n_fields; i++) {
+                if (has_field(type, n_key, type->fields[i].name)) {
+                        note(w, type->fields[i].name, "the key has a field of this name");
+                        field_done(&type->fields[i]);
+                        continue;
+                }
+                type->fields[kept++] = type->fields[i];
+        }
+        type->n_fields = kept;
+}
+
+int event_type_of_entry(const struct btf *btf, uint32_t key_id, uint32_t value_id,
+                        const struct type_options *options, struct type_enums *enums,
+                        struct event_type **ret, uint32_t *ret_value_offset, struct error *err) {
+        cleanup(event_type_freep) struct event_type *type = calloc(1, sizeof(*type));
+        int64_t key_size = btf__resolve_size(btf, key_id);
+        int64_t value_size = btf__resolve_size(btf, value_id);
+        struct walk w = {
+                .btf = btf, .type = type, .options = options, .enums = enums, .err = err
+        };
+        const char *name = NULL;
+        const struct btf_type *t;
+        uint32_t value_offset;
+        size_t n_key;
+        int r;
+
+        if (!type)
+                return -ENOMEM;
+        if (key_size <= 0 || value_size <= 0 || key_size > LIMIT_EVENT_SIZE_MAX ||
+            value_size > LIMIT_EVENT_SIZE_MAX - key_size - 8)
+                return error_set(err, ERROR_LIMIT, -E2BIG,
+                                 "key and value have not 1 to %d bytes together",
+                                 LIMIT_EVENT_SIZE_MAX - 8);
+        (void)find_rule(btf, value_id, &name);
+        t = btf__type_by_id(btf, btf_resolve(btf, value_id));
+        if (t->name_off)
+                name = btf__name_by_offset(btf, t->name_off);
+        type->name = strndup(name ? name : "(anonymous)", FIELD_NAME_MAX);
+        if (!type->name)
+                return -ENOMEM;
+        value_offset = ALIGN_UP((uint32_t)key_size, 8);
+        type->size = value_offset + (uint32_t)value_size;
+        r = walk_half(&w, key_id, "key", 0);
+        n_key = type->n_fields;
+        for (size_t i = 0; i < n_key; i++)
+                type->fields[i].flags |= FIELD_KEY;
+        if (r == 0)
+                r = walk_half(&w, value_id, "value", value_offset);
+        if (r < 0)
+                return r;
+        drop_doubles(&w, n_key);
+        if (type->n_fields == 0)
+                return error_set(err, ERROR_INVALID, -ENOEXEC,
+                                 "neither its key nor its value has a field that can be shown");
+        *ret = TAKE_PTR(type);
+        *ret_value_offset = value_offset;
         return 0;
 }

@@ -67,6 +67,12 @@ struct type_options {
 /* Flattens the struct with this id. btf must outlive enums. */
 int event_type_new(const struct btf *btf, uint32_t id, const struct type_options *options,
                    struct type_enums *enums, struct event_type **ret, struct error *err);
+
+/* What an entry of a map is as an event: the key, and behind it, at *ret_value_offset, the value.
+ * Either may be a struct or a number, which is then called "key" or "value". */
+int event_type_of_entry(const struct btf *btf, uint32_t key_id, uint32_t value_id,
+                        const struct type_options *options, struct type_enums *enums,
+                        struct event_type **ret, uint32_t *ret_value_offset, struct error *err);
 struct event_type *event_type_free(struct event_type *type);
 DEFINE_CLEANUP(struct event_type, event_type_free)
 

@@ -28,6 +28,19 @@ int host_map_fd(int placeholder_fd, int *ret_fd) {
         return 0;
 }
 
+int host_map_fd_writable(int placeholder_fd, int *ret_fd) {
+        return host_map_fd(placeholder_fd, ret_fd);
+}
+
+int host_iter_create(int link_placeholder_fd, int *ret_fd) {
+        int fd = bpf_iter_create(link_placeholder_fd);
+
+        if (fd < 0)
+                return -errno;
+        *ret_fd = fd;
+        return 0;
+}
+
 void host_declare_hook(const char *section) {
         assert_non_null(section);
 }
@@ -121,7 +134,9 @@ int rig_start(struct rig *rig) {
                 r = run_init(&rig->run, &rig->gadget, &rig->err);
         if (r == 0)
                 ring_cursor_oldest(&rig->reader, &rig->cursor);
-        return r < 0 ? r : gadget_attach(&rig->gadget, &rig->err);
+        if (r == 0)
+                r = gadget_attach(&rig->gadget, &rig->err);
+        return r < 0 ? r : run_attached(&rig->run, &rig->gadget, &rig->err);
 }
 
 int rig_next_row(struct rig *rig, unsigned int *ret_stream, struct mp_reader *ret_fields) {

@@ -22,8 +22,8 @@ static const struct {
         [6] = { -ENOEXEC, "'gadget_tracer_one___events' does not read name___map___type" },
         [7] = { -ENOEXEC, "tracer 'one': map 'events_lost_samples' is not a per-CPU array of "
                           "8-byte counters" },
-        [8] = { -EOPNOTSUPP, "'gadget_mapiter_one___events' declares a data source of a kind that "
-                             "this version does not read: map iterators" },
+        [8] = { -ENOEXEC, "map iterator 'one': map 'events' is neither a hash map nor an array "
+                          "that all CPUs share" },
         [9] = { -ENOEXEC, "map 'print_one' does not say what it carries; add __type(value, struct "
                           "...) to it" },
         [10] = { -ENOEXEC, "the object declares no data source" },
