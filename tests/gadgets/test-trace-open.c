@@ -264,16 +264,16 @@ static void test_every_field(void **state) {
         assert_true(act.result >= 0);
         assert_int_equal(row_int(row, "flags_raw"), O_PATH | O_DIRECTORY);
 
-        row = row_of(run, &opener, BAD_ADDRESS, "", &act);
+        row_of(run, &opener, BAD_ADDRESS, "", &act);
         assert_int_equal(act.result, -EFAULT);
 
-        row = row_of(run, &opener, LONG, long_path, &act);
+        row_of(run, &opener, LONG, long_path, &act);
         assert_true(act.result < 0);
 
-        row = row_of(run, &opener, RELATIVE, "no/such", &act);
+        row_of(run, &opener, RELATIVE, "no/such", &act);
         assert_int_equal(act.result, -ENOENT);
 
-        row = row_of(run, &opener, THREAD, "/nonexistent/thread", &act);
+        row_of(run, &opener, THREAD, "/nonexistent/thread", &act);
         assert_int_equal(act.result, -ENOENT);
         assert_true(act.tid != opener.pid);
 
