@@ -98,9 +98,13 @@ static int receive(struct broker *b) {
         ssize_t n;
         int r;
 
-        n = recvmsg(b->worker.channel_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        /* ECONNRESET comes once, before what a worker sent that died with something of ours unread.
+         */
+        do
+                n = recvmsg(b->worker.channel_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        while (n < 0 && (errno == EINTR || errno == ECONNRESET));
         if (n < 0)
-                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+                return errno == EAGAIN ? 0 : -errno;
         if (n == 0)
                 return -EPIPE;
         if (has_fds(&msg))

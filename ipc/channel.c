@@ -277,9 +277,11 @@ static int receive(struct channel *channel, struct incoming *in, struct error *e
         };
         ssize_t n;
 
+        /* A peer that died with something of ours unread leaves ECONNRESET, which the kernel says
+         * once and before what the peer had sent: its last words are behind it. */
         do
                 n = recvmsg(channel->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
+        while (n < 0 && (errno == EINTR || errno == ECONNRESET));
         if (n < 0)
                 return -errno;
         collect_fds(&msg, in);

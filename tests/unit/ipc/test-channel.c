@@ -374,6 +374,20 @@ static void test_peer_closes(void **state) {
         assert_int_equal(f->closed_r, 0);
 }
 
+/* As a process that exits does: with something of ours still unread. */
+static void test_peer_closes_without_reading(void **state) {
+        struct fixture *f = *state;
+
+        RAW(f, MSG_STARTED, STARTED);
+        assert_int_equal(channel_send(f->channel, MSG_STOP, &(struct msg_stop){ 0 }, NULL, 0), 0);
+        close_fd(&f->peer_fd);
+        turn(f);
+        turn(f);
+        assert_int_equal(f->n_messages, 1);
+        assert_int_equal(f->n_closed, 1);
+        assert_int_equal(f->closed_r, 0);
+}
+
 static void test_send_to_a_closed_peer(void **state) {
         struct fixture *f = *state;
 
@@ -557,6 +571,7 @@ static const struct CMUnitTest tests[] = {
         PAIR_TEST(test_fds_arrive),
         PAIR_TEST(test_send_checks),
         RAW_TEST(test_peer_closes),
+        RAW_TEST(test_peer_closes_without_reading),
         RAW_TEST(test_send_to_a_closed_peer),
         RAW_TEST(test_handler_refuses),
         RAW_TEST(test_freed_in_the_handler),
