@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watcher/procfs.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+
+static ssize_t read_file(const char *path, char *buf, size_t n) {
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        size_t len = 0;
+
+        if (fd < 0)
+                return -errno;
+        while (len < n - 1) {
+                ssize_t got = read(fd, buf + len, n - 1 - len);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        break;
+                len += (size_t)got;
+        }
+        buf[len] = '\0';
+        return (ssize_t)len;
+}
+
+static void path_of(pid_t pid, const char *what, char *buf, size_t n) {
+        if (pid > 0)
+                snprintf(buf, n, "/proc/%d/%s", pid, what);
+        else
+                snprintf(buf, n, "/proc/self/%s", what);
+}
+
+int proc_link(pid_t pid, const char *which, char *buf, size_t n) {
+        char path[64];
+        ssize_t len;
+
+        path_of(pid, which, path, sizeof(path));
+        len = readlink(path, buf, n - 1);
+        if (len < 0)
+                return -errno;
+        buf[len] = '\0';
+        return 0;
+}
+
+int proc_namespace(pid_t pid, const char *which, uint64_t *ret) {
+        char path[64], text[64];
+        const char *bracket;
+        int r;
+
+        snprintf(path, sizeof(path), "ns/%s", which);
+        r = proc_link(pid, path, text, sizeof(text));
+        if (r < 0)
+                return r;
+        bracket = strchr(text, '[');
+        return bracket && sscanf(bracket, "[%" SCNu64 "]", ret) == 1 ? 0 : -EINVAL;
+}
+
+int proc_cgroup(pid_t pid, char *buf, size_t n) {
+        char path[64], text[8192], *save = NULL;
+        ssize_t len;
+
+        path_of(pid, "cgroup", path, sizeof(path));
+        len = read_file(path, text, sizeof(text));
+        if (len < 0)
+                return (int)len;
+        snprintf(buf, n, "/");
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                bool is_v2 = strncmp(line, "0::", 3) == 0;
+                const char *colon = strchr(line, ':');
+
+                colon = colon ? strchr(colon + 1, ':') : NULL;
+                if (!colon || str_eq(colon + 1, "/"))
+                        continue;
+                if (is_v2 || str_eq(buf, "/"))
+                        snprintf(buf, n, "%s", colon + 1);
+                if (is_v2)
+                        break;
+        }
+        return 0;
+}
+
+int proc_parent(pid_t pid, pid_t *ret_parent, uint64_t *ret_started_ns) {
+        uint64_t ticks = 0, hz = (uint64_t)sysconf(_SC_CLK_TCK);
+        char path[64], text[1024], *p;
+        ssize_t len;
+        int parent;
+
+        path_of(pid, "stat", path, sizeof(path));
+        len = read_file(path, text, sizeof(text));
+        if (len < 0)
+                return (int)len;
+        /* The name before it may hold anything, also brackets. */
+        p = strrchr(text, ')');
+        if (!p || sscanf(p,
+                         ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+                         "%*d %*d %" SCNu64,
+                         &parent, &ticks) != 2)
+                return -EINVAL;
+        *ret_parent = parent;
+        if (ret_started_ns)
+                *ret_started_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) +
+                                  ticks * (NSEC_PER_SEC / hz);
+        return 0;
+}
+
+ssize_t proc_arguments(pid_t pid, char *buf, size_t n) {
+        char path[64];
+
+        path_of(pid, "cmdline", path, sizeof(path));
+        return read_file(path, buf, n);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gadget-watch: which containers there are. It sees a container as the kernel does, a mount
+ * namespace and a cgroup, whoever made it; what runtimes have written about it gives it a name. It
+ * reports and decides nothing: gadgetd does.
+ *
+ *   main.c       start-up, the channel to gadgetd
+ *   watch.c      the containers: found, named, reported, gone
+ *   states.c     runtimes' state files
+ *   cgroups.c    cgroups that appear (inotify)
+ *   gate.c       runtimes that start (fanotify), and the first exec in a new container
+ *   parser.c     the process that parses
+ *   sandbox.c    what both give up
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "base/loop.h"
+#include "ipc/channel.h"
+#include "watcher/oci.h"
+#include "watcher/parser.h"
+
+LIST_HEAD(container_list, container);
+LIST_HEAD(state_list, state);
+LIST_HEAD(pending_list, pending);
+
+struct container {
+        struct watch *watch;
+        LIST_ENTRY(container) link;
+        uint64_t mntns;
+        uint64_t netns;
+        uint64_t started_ns;
+        uint64_t cgroup_id;
+        pid_t pid;
+        int pidfd;
+        struct loop_io exit_io;
+        bool is_named;   /* `info` is from a runtime */
+        bool is_ignored; /* a pod's sandbox, or one of gadgetd's own */
+        bool is_reported;
+        char runtime[32];
+        char *cgroup;
+        struct oci_info info;
+};
+
+/* A directory ROOT/ID of a runtime. */
+struct state {
+        LIST_ENTRY(state) link;
+        char *dir;
+        uint64_t mtime_ns;
+        bool is_seen; /* in this round */
+        bool is_used; /* a container has its name from it */
+        bool has_info;
+        struct oci_info info;
+};
+
+#define ROOTS_MAX 64
+#define FRESH_MAX 64
+
+struct watch {
+        struct loop *loop;
+        struct channel *channel;
+        struct parser parser;
+        uint64_t host_mntns;
+        uint64_t host_pidns;
+        uint64_t host_netns;
+        struct container_list containers;
+        size_t n_containers;
+        char *fresh[FRESH_MAX]; /* cgroups that have just appeared, and may be empty still */
+        size_t n_fresh;
+
+        struct state_list states;
+        char *roots[ROOTS_MAX]; /* patterns of directories that hold ROOT/ID */
+        size_t n_roots;
+
+        int inotify_fd;
+        struct loop_io inotify_io;
+        char *cgroup_root; /* where the hierarchy that is watched is mounted */
+        char **cgroup_paths;
+        size_t n_cgroup_paths; /* by watch descriptor */
+
+        int fanotify_fd; /* -1 = this kernel has no permission events */
+        struct loop_io fanotify_io;
+        struct pending_list pending;
+        bool holds; /* a gadget filters: hold first execs */
+        uint32_t serial;
+        uint64_t n_held;
+        uint64_t n_timed_out;
+
+        struct loop_timer retry;
+        uint64_t retry_delay_ns;
+        struct loop_timer rescan;
+        struct loop_timer gate_deadline;
+        bool is_busy_with_gate;
+};
+
+/* --- watch.c --- */
+
+/* Everything that runs now. */
+void watch_scan(struct watch *watch);
+
+/* Something has happened that may have made a container: looks again, soon and then less and less
+ * often, until every container has a name. fresh_cgroup may be NULL. */
+void watch_look(struct watch *watch, const char *fresh_cgroup);
+
+/* The container of this process, made when it is new. NULL = it is in none. */
+struct container *watch_consider(struct watch *watch, pid_t pid);
+struct container *watch_find(struct watch *watch, uint64_t mntns);
+
+/* Gives it what a runtime says of it. */
+void container_name(struct container *c, const char *runtime, const struct oci_info *info);
+
+/* Tells gadgetd; serial 0 = nobody waits. */
+void container_report(struct container *c, uint32_t serial);
+void watch_done(struct watch *watch);
+
+/* --- states.c --- */
+
+void states_init(struct watch *watch);
+void states_add_root(struct watch *watch, const char *root);
+/* Reads what is new and names the containers that it is about. */
+void states_refresh(struct watch *watch);
+/* "docker", "containerd" and so on, from where the state lies. */
+const char *states_runtime_of(const char *dir, const struct oci_info *info);
+/* Adds what the bundle's config.json says. */
+void states_read_bundle(struct watch *watch, struct oci_info *info, uint64_t timeout_ns);
+void states_done(struct watch *watch);
+
+/* --- cgroups.c --- */
+
+int cgroups_init(struct watch *watch);
+/* Processes of a cgroup, by its path; returns how many of at most n. */
+size_t cgroups_pids(const struct watch *watch, const char *path, pid_t *pids, size_t n);
+uint64_t cgroups_id(const struct watch *watch, const char *path);
+void cgroups_done(struct watch *watch);
+
+/* --- gate.c --- */
+
+int gate_init(struct watch *watch);
+void gate_hold(struct watch *watch, bool hold);
+void gate_pass(struct watch *watch, uint32_t serial);
+/* To be called in between by whoever takes long: nobody waits for a scan. */
+void gate_serve(struct watch *watch);
+void gate_done(struct watch *watch);
