@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "base/names.h"
 #include "base/util.h"
-#include "client/names.h"
 
 #define FORMAT_MAX 512
 

@@ -3,7 +3,7 @@
  * Error numbers and signals, as amd64 and arm64 both number them (asm-generic). The numbers from
  * 512 up never leave the kernel, but gadgets that hook inside of it see them.
  */
-#include "client/names.h"
+#include "base/names.h"
 
 /* clang-format off */
 static const char *const errors[] = {

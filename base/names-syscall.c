@@ -4,7 +4,7 @@
  * headers of the machine that built us. From 424 on all architectures share their numbers. A new
  * kernel's calls are added at the end of COMMON.
  */
-#include "client/names.h"
+#include "base/names.h"
 
 /* clang-format off */
 #define COMMON \
