@@ -95,6 +95,63 @@ static const struct field fetch_result_fields[] = {
         F_BOOL(struct msg_fetch_result, was_present, 0, "The registry had the blob already."),
 };
 
+static const struct field watch_ready_fields[] = {
+        F_U64(struct msg_watch_ready, mntns, REQUIRED, UINT32_MAX, "Mount namespace of the host."),
+        F_U64(struct msg_watch_ready, netns, REQUIRED, UINT32_MAX, "Network namespace of the host."),
+};
+
+static const struct field container_added_fields[] = {
+        F_U32(struct msg_container_added, serial, 0, UINT32_MAX, "A process is held until this number comes back."),
+        F_U64(struct msg_container_added, mntns, REQUIRED, UINT32_MAX, "Inode of its mount namespace."),
+        F_U64(struct msg_container_added, netns, 0, UINT32_MAX, "Inode of its network namespace."),
+        F_U32(struct msg_container_added, pid, REQUIRED, INT32_MAX, "Its first process, in the host's pid namespace."),
+        F_U64(struct msg_container_added, started_ns, 0, UINT64_MAX, "When that process began, in nanoseconds since the epoch."),
+        F_U64(struct msg_container_added, cgroup_id, 0, UINT64_MAX, "Inode of its cgroup2 directory."),
+        F_BOOL(struct msg_container_added, host_network, 0, "Its network is the host's."),
+        F_STR(struct msg_container_added, cgroup, 0, 4096, "Path of its cgroup."),
+        F_STR(struct msg_container_added, id, 0, LIMIT_CONTAINER_TEXT_MAX, "Id that the runtime gave it."),
+        F_STR(struct msg_container_added, name, 0, LIMIT_CONTAINER_TEXT_MAX, "Name, or the id where there is no other."),
+        F_STR(struct msg_container_added, runtime, 0, LIMIT_CONTAINER_TEXT_MAX, "runc, crun, docker, containerd, podman, cri-o; absent = not known."),
+        F_STR(struct msg_container_added, image, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of its image."),
+        F_STR(struct msg_container_added, digest, 0, LIMIT_CONTAINER_TEXT_MAX, "Digest of its image."),
+        F_STR(struct msg_container_added, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
+        F_STR(struct msg_container_added, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
+        F_STR(struct msg_container_added, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+};
+
+static const struct field container_removed_fields[] = {
+        F_U64(struct msg_container_removed, mntns, REQUIRED, UINT32_MAX, "Inode of its mount namespace."),
+};
+
+static const struct field watch_gate_fields[] = {
+        F_BOOL(struct msg_watch_gate, hold, 0, "Hold the first exec of a new container until it is known."),
+};
+
+static const struct field watch_pass_fields[] = {
+        F_U32(struct msg_watch_pass, serial, REQUIRED, UINT32_MAX, "Number of the message that is done with."),
+};
+
+static const struct field container_set_fields[] = {
+        F_U32(struct msg_container_set, serial, 0, UINT32_MAX, "Number to answer with; absent = no answer."),
+        F_U64(struct msg_container_set, mntns, REQUIRED, UINT32_MAX, "Inode of its mount namespace."),
+        F_U64(struct msg_container_set, netns, 0, UINT32_MAX, "Inode of its network namespace, unless that is the host's."),
+        F_U32(struct msg_container_set, pid, 0, INT32_MAX, "Its first process."),
+        F_U64(struct msg_container_set, started_ns, 0, UINT64_MAX, "When that process began."),
+        F_BOOL(struct msg_container_set, is_gone, 0, "It has ended; its name stays for late events."),
+        F_STR(struct msg_container_set, id, 0, LIMIT_CONTAINER_TEXT_MAX, "Id that the runtime gave it."),
+        F_STR(struct msg_container_set, name, 0, LIMIT_CONTAINER_TEXT_MAX, "Name, or the id where there is no other."),
+        F_STR(struct msg_container_set, runtime, 0, LIMIT_CONTAINER_TEXT_MAX, "runc, crun, docker, containerd, podman, cri-o; absent = not known."),
+        F_STR(struct msg_container_set, image, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of its image."),
+        F_STR(struct msg_container_set, digest, 0, LIMIT_CONTAINER_TEXT_MAX, "Digest of its image."),
+        F_STR(struct msg_container_set, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
+        F_STR(struct msg_container_set, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
+        F_STR(struct msg_container_set, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+};
+
+static const struct field container_done_fields[] = {
+        F_U32(struct msg_container_done, serial, REQUIRED, UINT32_MAX, "Number of the message that is done with."),
+};
+
 const struct message_info message_types[_MSG_MAX] = {
         [MSG_NONE]    = { RECORD_EMPTY("none"), 0, 0 },
         [MSG_START]   = { RECORD("start", struct msg_start, start_fields), START_FDS_MIN, START_FDS_MAX },
@@ -109,5 +166,12 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_FETCH_CANCEL]   = { RECORD("fetch-cancel", struct msg_fetch_cancel, fetch_cancel_fields), 0, 0 },
         [MSG_FETCH_PROGRESS] = { RECORD("fetch-progress", struct msg_fetch_progress, fetch_progress_fields), 0, 0 },
         [MSG_FETCH_RESULT]   = { RECORD("fetch-result", struct msg_fetch_result, fetch_result_fields), 0, 0 },
+        [MSG_WATCH_READY]       = { RECORD("watch-ready", struct msg_watch_ready, watch_ready_fields), 0, 0 },
+        [MSG_CONTAINER_ADDED]   = { RECORD("container-added", struct msg_container_added, container_added_fields), 0, 0 },
+        [MSG_CONTAINER_REMOVED] = { RECORD("container-removed", struct msg_container_removed, container_removed_fields), 0, 0 },
+        [MSG_WATCH_GATE]        = { RECORD("watch-gate", struct msg_watch_gate, watch_gate_fields), 0, 0 },
+        [MSG_WATCH_PASS]        = { RECORD("watch-pass", struct msg_watch_pass, watch_pass_fields), 0, 0 },
+        [MSG_CONTAINER_SET]     = { RECORD("container-set", struct msg_container_set, container_set_fields), 0, 0 },
+        [MSG_CONTAINER_DONE]    = { RECORD("container-done", struct msg_container_done, container_done_fields), 0, 0 },
 };
 /* clang-format on */

@@ -27,6 +27,16 @@ enum message_type {
         /* fetcher to gadgetd */
         MSG_FETCH_PROGRESS,
         MSG_FETCH_RESULT, /* one for each GET and PUT */
+        /* gadget-watch to gadgetd */
+        MSG_WATCH_READY,       /* what is below the host's roots has been listed */
+        MSG_CONTAINER_ADDED,   /* it exists, or more is known of it than before */
+        MSG_CONTAINER_REMOVED, /* its first process is gone */
+        /* gadgetd to gadget-watch */
+        MSG_WATCH_GATE, /* hold the first exec of new containers, or no longer */
+        MSG_WATCH_PASS, /* everybody knows of the container that this serial was about */
+        /* gadgetd to broker and back */
+        MSG_CONTAINER_SET,  /* one container that this gadget may see, or that it is gone */
+        MSG_CONTAINER_DONE, /* the kernel's filter has it */
         _MSG_MAX,
 };
 
@@ -135,6 +145,66 @@ struct msg_fetch_result {
         bool was_present;       /* PUT: the registry had it already, or mounted it */
 };
 
+/* The ids of gadgetd's own namespaces: what is in them is in no container. */
+struct msg_watch_ready {
+        uint64_t mntns;
+        uint64_t netns;
+};
+
+/* The mount namespace's inode is the key; texts are valid UTF-8 without control characters. */
+struct msg_container_added {
+        uint32_t serial; /* not 0: a process is held until MSG_WATCH_PASS brings it back */
+        uint64_t mntns;
+        uint64_t netns;
+        uint32_t pid;
+        uint64_t started_ns; /* CLOCK_REALTIME */
+        uint64_t cgroup_id;  /* 0 = not known */
+        bool host_network;
+        const char *id;
+        const char *name;
+        const char *runtime;
+        const char *image;
+        const char *digest;
+        const char *cgroup;
+        const char *k8s_namespace;
+        const char *k8s_pod;
+        const char *k8s_container;
+};
+
+struct msg_container_removed {
+        uint64_t mntns;
+};
+
+struct msg_watch_gate {
+        bool hold;
+};
+
+struct msg_watch_pass {
+        uint32_t serial;
+};
+
+/* What a worker shows of a container, and whether the kernel's filter lets it pass. */
+struct msg_container_set {
+        uint32_t serial; /* not 0: DONE brings it back */
+        uint64_t mntns;
+        uint64_t netns;
+        uint32_t pid;
+        uint64_t started_ns;
+        bool is_gone;
+        const char *id;
+        const char *name;
+        const char *runtime;
+        const char *image;
+        const char *digest;
+        const char *k8s_namespace;
+        const char *k8s_pod;
+        const char *k8s_container;
+};
+
+struct msg_container_done {
+        uint32_t serial;
+};
+
 union message {
         struct msg_start start;
         struct msg_stop stop;
@@ -148,6 +218,13 @@ union message {
         struct msg_fetch_cancel fetch_cancel;
         struct msg_fetch_progress fetch_progress;
         struct msg_fetch_result fetch_result;
+        struct msg_watch_ready watch_ready;
+        struct msg_container_added container_added;
+        struct msg_container_removed container_removed;
+        struct msg_watch_gate watch_gate;
+        struct msg_watch_pass watch_pass;
+        struct msg_container_set container_set;
+        struct msg_container_done container_done;
 };
 
 struct message_info {

@@ -52,6 +52,9 @@ enum child_fd {
         X(MAP_BYTES_MAX,  (256 << 20), "bytes",   "kernel memory of a gadget's maps; the map is refused")    \
         X(INSNS_MAX,          1000000, "entries", "instructions of a program; the worker is ended")          \
         X(VERIFIER_LOG_MAX, (1 << 20), "bytes",   "verifier log handed back; cut at the front")              \
+        X(CONTAINERS_MAX,        4096, "entries", "containers known at once; further ones are not listed")   \
+        X(CONTAINER_TEXT_MAX,     255, "bytes",   "a container's id, name, image and so on; left out")       \
+        X(OCI_FILE_MAX,   (1 << 20), "bytes",     "state or bundle file of a container; not read")           \
         X(LOG_TEXT_MAX,          2048, "bytes",   "one log record of a child; cut")                          \
         X(ERROR_DETAIL_MAX, (16 << 10), "bytes",  "detail of a failure, such as a verifier log's tail; cut at the front")
 /* clang-format on */
