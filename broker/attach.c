@@ -83,7 +83,7 @@ static char *ask_hook(int link_fd, const char *type, const char *prog) {
         return asprintf(&hook, "%s/%s", type, name[0] ? name : prog) < 0 ? NULL : hook;
 }
 
-static int add_link(struct broker *b, int take_fd, char *take_hook, struct reply *reply,
+int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply *reply,
                     struct error *err) {
         struct object *link;
         int r;
@@ -136,10 +136,10 @@ int on_link_create(struct broker *b, const struct request *request, struct reply
         reply->result = sys_bpf(BPF_LINK_CREATE, &attr);
         if (reply->result < 0)
                 return 0;
-        return add_link(b, reply->result,
-                        target ? strdup(target->perf.target ?: "perf_event")
-                               : ask_hook(reply->result, type->name, prog->name),
-                        reply, err);
+        return broker_add_link(b, reply->result,
+                               target ? strdup(target->perf.target ?: "perf_event")
+                                      : ask_hook(reply->result, type->name, prog->name),
+                               reply, err);
 }
 
 /* Names of kernel symbols, tracepoints and their categories. */
@@ -193,7 +193,7 @@ int on_raw_tracepoint(struct broker *b, const struct request *request, struct re
                                 prog->name);
         else if (asprintf(&hook, "raw_tp/%s", text) < 0)
                 hook = NULL;
-        return add_link(b, reply->result, hook, reply, err);
+        return broker_add_link(b, reply->result, hook, reply, err);
 }
 
 int on_iter_create(struct broker *b, const struct request *request, struct reply *reply,

@@ -15,7 +15,7 @@
  *   message.c     datagrams to requests, replies to datagrams
  *   request.c     the table: request, phases, handler
  *   object.c      handles
- *   map.c prog.c attach.c perf.c report.c   the handlers
+ *   map.c prog.c attach.c attach-place.c perf.c target.c report.c   the handlers
  */
 #pragma once
 
@@ -28,6 +28,7 @@
 #include "broker/message.h"
 #include "broker/object.h"
 #include "broker/worker.h"
+#include "gadget/program-types.h"
 #include "ipc/channel.h"
 #include "policy/permissions.h"
 
@@ -38,6 +39,16 @@ enum broker_state {
         BROKER_STOPPING, /* detached; the worker drains, until the deadline */
         BROKER_KILLED,   /* waits for the worker's end; its requests are ignored */
         BROKER_GONE,     /* STOPPED is said; waits for gadgetd to close */
+};
+
+/* A row of GADGET_PROGRAM_TYPES, as far as it concerns the broker. */
+struct program_type {
+        const char *section;
+        uint32_t type;
+        uint32_t attach_type;
+        enum program_trust trust;
+        enum program_how how;
+        const char *note;
 };
 
 struct tracepoint {
@@ -82,6 +93,8 @@ struct broker {
         struct objects objects;
         struct tracepoint *tracepoints;
         size_t n_tracepoints;
+        char **targets; /* paths that BROKER_TARGET has opened */
+        size_t n_targets;
         char **declared_hooks; /* of BROKER_HOOK, when inspecting */
         size_t n_declared_hooks;
         uint64_t map_bytes;
@@ -170,6 +183,8 @@ int on_perf_open(struct broker *, const struct request *, struct reply *, struct
 int on_perf_control(struct broker *, const struct request *, struct reply *, struct error *);
 int on_tracepoint_id(struct broker *, const struct request *, struct reply *, struct error *);
 int on_pmu(struct broker *, const struct request *, struct reply *, struct error *);
+int on_attach(struct broker *, const struct request *, struct reply *, struct error *);
+int on_target(struct broker *, const struct request *, struct reply *, struct error *);
 
 int on_hook(struct broker *, const struct request *, struct reply *, struct error *);
 int on_ready(struct broker *, const struct request *, struct reply *, struct error *);
@@ -183,6 +198,22 @@ void broker_is_ready(struct broker *b);
  * `more` adds. */
 int broker_may_attach(const struct broker *b, const struct object *prog, struct error *err);
 bool broker_is_name(struct bytes name, const char *more);
+
+/* The row of a type that is loaded or attached so, NULL when there is none. At load what a
+ * SCHED_CLS program is attached to is not said. */
+const struct program_type *broker_program_type(uint32_t type, uint32_t attach_type);
+
+/* Whether this gadget may have programs of this type: -EPERM says why not. `name` is the
+ * program's. */
+int broker_may_have(const struct broker *b, const struct program_type *type, const char *name,
+                    struct error *err);
+
+/* A new link, with its hook as text; takes both, also on failure. */
+int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply *reply,
+                    struct error *err);
+
+/* target.c: whether uprobes may go there. */
+bool broker_is_target(const struct broker *b, struct bytes path);
 
 /* The object's fd as the kernel's attributes take it: handle NONE = 0, BAD = -1. Else as
  * broker_object(). */

@@ -247,6 +247,9 @@ struct broker *broker_free(struct broker *b) {
         for (size_t i = 0; i < b->n_declared_hooks; i++)
                 free(b->declared_hooks[i]);
         free(b->declared_hooks);
+        for (size_t i = 0; i < b->n_targets; i++)
+                free(b->targets[i]);
+        free(b->targets);
         free(b->tracepoints);
         free(b);
         return NULL;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 static const cap_value_t kept[] = {
         CAP_BPF,       /* bpf() */
@@ -31,6 +32,9 @@ static const struct {
         { SCMP_SYS(epoll_wait),        "the loop" },
         { SCMP_SYS(epoll_pwait),       "the loop, on arm64" },
         { SCMP_SYS(epoll_ctl),         "the loop" },
+        { SCMP_SYS(setsockopt),        "SO_ATTACH_BPF" },
+        { SCMP_SYS(bind),              "a packet socket's interface" },
+        { SCMP_SYS(getdents64),        "looking for a library" },
         { SCMP_SYS(recvmsg),           "both channels" },
         { SCMP_SYS(sendmsg),           "both channels, the log" },
         { SCMP_SYS(recvfrom),          "the worker's log" },
@@ -83,6 +87,9 @@ static int install_filter(void) {
         if (r == 0)
                 r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
                                            SCMP_A2(SCMP_CMP_MASKED_EQ, OPEN_READ_MASK, 0));
+        if (r == 0)
+                r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                           SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
         if (r == 0)
                 r = seccomp_rule_add_exact(
                         filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

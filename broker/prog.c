@@ -12,54 +12,61 @@
 #define KERNEL_LOG_SIZE (8u << 20)
 #define LICENSE_MAX 128
 
-enum offer {
-        OFFER_NO,
-        OFFER_YES,
-        OFFER_UNSAFE, /* it decides over what the host does: only with --allow-unsafe */
-};
+#define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _note)             \
+        {                                                                                          \
+                _section,         BPF_PROG_TYPE_##_type, _attach_type,                             \
+                PROGRAM_##_trust, PROGRAM_BY_##_how,     _note                                     \
+        },
+static const struct program_type types[] = { GADGET_PROGRAM_TYPES(ROW) };
+#undef ROW
 
-static enum offer prog_offer(uint32_t type, uint32_t attach_type) {
-        switch (type) {
-        case BPF_PROG_TYPE_SOCKET_FILTER:
-        case BPF_PROG_TYPE_KPROBE:
-        case BPF_PROG_TYPE_SCHED_CLS:
-        case BPF_PROG_TYPE_TRACEPOINT:
-        case BPF_PROG_TYPE_XDP:
-        case BPF_PROG_TYPE_PERF_EVENT:
-        case BPF_PROG_TYPE_CGROUP_SKB:
-        case BPF_PROG_TYPE_RAW_TRACEPOINT:
-        /* libbpf loads one to ask what the kernel can do; there is no way to attach it. */
-        case BPF_PROG_TYPE_CGROUP_SOCK:
-                return OFFER_YES;
-        case BPF_PROG_TYPE_TRACING:
-                return attach_type == BPF_MODIFY_RETURN ? OFFER_UNSAFE : OFFER_YES;
-        case BPF_PROG_TYPE_LSM:
-                return OFFER_UNSAFE;
-        default:
-                return OFFER_NO;
-        }
+const struct program_type *broker_program_type(uint32_t type, uint32_t attach_type) {
+        for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+                if (types[i].type == type && (types[i].attach_type == attach_type ||
+                                              (type == BPF_PROG_TYPE_SCHED_CLS && !attach_type)))
+                        return &types[i];
+        return NULL;
 }
 
-static int check_type(const struct broker *b, const struct broker_prog_load *load,
-                      struct error *err) {
-        const char *name = prog_type_name(load->prog_type) ?: "unknown";
+int broker_may_have(const struct broker *b, const struct program_type *type, const char *name,
+                    struct error *err) {
+        const char *type_name = prog_type_name(type->type) ?: "unknown";
 
-        switch (prog_offer(load->prog_type, load->expected_attach_type)) {
-        case OFFER_YES:
+        switch (type->trust) {
+        case PROGRAM_OBSERVES:
                 return 0;
-        case OFFER_UNSAFE:
+        case PROGRAM_DECIDES:
                 if (b->allow_unsafe)
                         return 0;
                 return error_set(err, ERROR_DENIED, -EPERM,
                                  "program '%s' of type %s can decide over what the host does; "
                                  "root may permit it with --allow-unsafe",
-                                 load->name, name);
-        case OFFER_NO:
+                                 name, type_name);
+        case PROGRAM_NEVER:
                 break;
         }
         return error_set(err, ERROR_DENIED, -EPERM,
-                         "program '%s' is of type %s (%" PRIu32 "), which gadgets are not given",
-                         load->name, name, load->prog_type);
+                         "program '%s' is of type %s (%" PRIu32
+                         "), which gadgets are not given: %s",
+                         name, type_name, type->type, type->note);
+}
+
+static int check_type(const struct broker *b, const struct broker_prog_load *load,
+                      struct error *err) {
+        const struct program_type *type =
+                broker_program_type(load->prog_type, load->expected_attach_type);
+
+        if (!type)
+                return error_set(err, ERROR_DENIED, -EPERM,
+                                 "program '%s' is of type %s (%" PRIu32 ", %" PRIu32
+                                 "), which gadgets are not given",
+                                 load->name, prog_type_name(load->prog_type) ?: "unknown",
+                                 load->prog_type, load->expected_attach_type);
+        /* libbpf loads one of these to ask what the kernel can do. That is all: on_attach() asks
+         * again. */
+        if (type->attach_type == BPF_CGROUP_INET_SOCK_CREATE)
+                return 0;
+        return broker_may_have(b, type, load->name, err);
 }
 
 /* What a PROG_LOAD's payload consists of. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a gadget's programs go: by their sections (include/gadget/program-types.h), unless the
- * definition says otherwise (programs.NAME.attach_to, when, optional).
+ * definition says otherwise (programs.NAME: attach_to, when, optional).
  */
 #pragma once
 
@@ -17,6 +17,17 @@ struct program_type {
         const char *note;
 };
 
+/* One program, and the hooks that are tried for it, the first that this kernel has wins. What a
+ * hook is depends on the type: the author's part of its section. */
+struct attach_plan {
+        struct bpf_program *program;
+        const struct program_type *type;
+        const struct definition_program *definition; /* NULL: it says nothing of this program */
+        char **hooks;
+        size_t n_hooks;
+        bool is_optional;
+};
+
 /* The type of a section, and in *ret_rest what stands for the author's part of it ("" = there is
  * none). NULL = there is no such section. */
 const struct program_type *program_type_of(const char *section, const char **ret_rest);
@@ -26,9 +37,22 @@ const struct program_type *program_type_of(const char *section, const char **ret
  * loaded. A type that gadgets are not given is refused here, with its reason. */
 int attach_prepare(struct gadget *g, struct error *err);
 
-/* Attaches one loaded program, wherever it is to go; its links are the gadget's. 0, or -errno, and
- * then *ret_hook is what the kernel was asked for; it is to be freed. */
-int attach_program(struct gadget *g, struct bpf_program *program, char **ret_hook);
+/* The hooks of one program, from section, definition and parameters (attach-hooks.c). Empty: it is
+ * not wanted. */
+int attach_find_hooks(const struct gadget *g, struct attach_plan *plan, const char *rest,
+                      struct error *err);
 
-/* False when a failure to attach the program is but a note. */
-bool attach_is_required(const struct gadget *g, const struct bpf_program *program);
+/* Attaches one program; its links are the gadget's. Where err is empty on failure, the number says
+ * it all. */
+int attach_program(struct gadget *g, const struct attach_plan *plan, struct error *err);
+
+/* Where a plan goes, for messages: "vfs_open, vfs_open2". Borrowed until the next call. */
+const char *attach_describe(const struct attach_plan *plan);
+
+void attach_done(struct gadget *g);
+
+/* A timer on every CPU (attach-sampling.c). */
+int attach_sampling(struct gadget *g, const struct attach_plan *plan, struct error *err);
+
+/* Remembers a link of the program. Takes the link, also on failure. */
+int attach_add_link(struct gadget *g, struct bpf_program *program, struct bpf_link *take_link);

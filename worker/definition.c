@@ -421,6 +421,28 @@ static int read_attach_to(struct definition *d, const struct yaml *value, void *
         return 0;
 }
 
+static int read_when(struct definition *d, const struct yaml *value, void *object,
+                     struct error *err) {
+        struct definition_program *program = object;
+
+        program->when = yaml_is_null(value) ? NULL : value;
+        return yaml_is_null(value) ? 0 : expect(value, YAML_TEXT, err);
+}
+
+static int read_optional(struct definition *d, const struct yaml *value, void *object,
+                         struct error *err) {
+        struct definition_program *program = object;
+
+        if (yaml_is_null(value))
+                return 0;
+        if (expect(value, YAML_TEXT, err) < 0)
+                return -EINVAL;
+        if (parse_bool(value->text, &program->is_optional) < 0)
+                return definition_error(value, err, NULL, "'%.64s' is neither true nor false",
+                                        value->text);
+        return 0;
+}
+
 static const struct rule perf_rules[] = {
         { "type", .text = TEXT_AT(struct definition_program, perf_type) },
         { "config", .text = TEXT_AT(struct definition_program, perf_config) },
@@ -442,8 +464,8 @@ static int read_sampler(struct definition *d, const struct yaml *value, void *ob
 }
 
 static const struct rule program_rules[] = {
-        { "attach_to", .read = read_attach_to },
-        { "perf", .read = read_perf },
+        { "attach_to", .read = read_attach_to }, { "when", .read = read_when },
+        { "optional", .read = read_optional },   { "perf", .read = read_perf },
         { "sampler", .read = read_sampler },
 };
 

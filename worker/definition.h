@@ -55,6 +55,8 @@ struct definition_program {
         const struct yaml *node;
         const struct yaml
                 *attach_to; /* YAML_TEXT, or YAML_LIST of which the first that exists is taken */
+        const struct yaml *when; /* YAML_TEXT: a bool parameter; '!' in front: if it is false */
+        bool is_optional;        /* going on without it when it cannot be attached */
         const char *perf_type;
         const char *perf_config;
         const char *perf_sample_type;

@@ -8,12 +8,11 @@
 
 #include "base/log.h"
 #include "gadget/api.h"
+#include "worker/attach.h"
 #include "worker/elf-check.h"
 
 #define LOG_LINES_SHOWN 30
 #define FILTER_BY_MNTNS "gadget_filter_by_mntns"
-#define ITER_TARGET_PREFIX "gadget_mapelem_iter_target_"
-#define ITER_MAP_SECTION "iter/bpf_map_elem"
 
 /* What libbpf complained about last: it returns an errno, its messages say of what. */
 static struct {
@@ -107,12 +106,26 @@ static int open_definition(struct gadget *g, struct error *err) {
         return definition_init(&g->definition, text, err);
 }
 
+/* perf_event/NAME is known by NAME as well as by its function. */
+static bool is_sampler(const struct gadget *g, const char *name) {
+        struct bpf_program *program;
+
+        bpf_object__for_each_program(program, g->object) {
+                const char *rest = str_after(bpf_program__section_name(program), "perf_event/");
+
+                if (rest && str_eq(rest, name))
+                        return true;
+        }
+        return false;
+}
+
 /* The definition's programs must exist. */
 static int check_programs(const struct gadget *g, struct error *err) {
         for (size_t i = 0; i < g->definition.n_programs; i++) {
                 const struct definition_program *p = &g->definition.programs[i];
 
-                if (!bpf_object__find_program_by_name(g->object, p->name))
+                if (!bpf_object__find_program_by_name(g->object, p->name) &&
+                    !is_sampler(g, p->name))
                         return definition_error(p->node, err, NULL,
                                                 "the object has no program '%.64s'", p->name);
         }
@@ -201,6 +214,9 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
                                          "variable '%s' lies outside of its section",
                                          FILTER_BY_MNTNS);
         }
+        r = attach_prepare(g, err);
+        if (r < 0)
+                return r;
         /* Untouched until the verifier refuses a program: libbpf asks for its log only then. */
         log = mmap(NULL, LIMIT_VERIFIER_LOG_MAX, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -217,9 +233,8 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
         return r;
 }
 
-static int explain_attach(const struct bpf_program *program, int r, struct error *err) {
-        const char *section = bpf_program__section_name(program),
-                   *name = bpf_program__name(program);
+static int explain_attach(const struct attach_plan *plan, int r, struct error *err) {
+        const char *section = attach_describe(plan), *name = bpf_program__name(plan->program);
 
         switch (-r) {
         case ENOENT:
@@ -243,64 +258,25 @@ static int explain_attach(const struct bpf_program *program, int r, struct error
         }
 }
 
-/* The map that GADGET_ITER_TARGET_MAP names for the program:
- * "gadget_mapelem_iter_target_PROG___MAP". */
-static struct bpf_map *find_target_map(const struct gadget *g, const struct bpf_program *program) {
-        const struct btf *btf = bpf_object__btf(g->object);
-
-        for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
-                const struct btf_type *t = btf__type_by_id(btf, id);
-                const char *rest;
-
-                if (!btf_is_var(t))
-                        continue;
-                rest = str_after(btf__name_by_offset(btf, t->name_off), ITER_TARGET_PREFIX);
-                rest = rest ? str_after(rest, bpf_program__name(program)) : NULL;
-                rest = rest ? str_after(rest, "___") : NULL;
-                if (rest)
-                        return bpf_object__find_map_by_name(g->object, rest);
-        }
-        return NULL;
-}
-
-static struct bpf_link *attach(const struct gadget *g, struct bpf_program *program) {
-        union bpf_iter_link_info info = { 0 };
-        LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-        struct bpf_map *map;
-
-        if (!str_after(bpf_program__section_name(program), ITER_MAP_SECTION))
-                return bpf_program__attach(program);
-        map = find_target_map(g, program);
-        if (!map) {
-                snprintf(complaints.last, sizeof(complaints.last),
-                         "it needs GADGET_ITER_TARGET_MAP with a map of the object");
-                errno = EINVAL;
-                return NULL;
-        }
-        info.map.map_fd = (uint32_t)bpf_map__fd(map);
-        return bpf_program__attach_iter(program, &opts);
-}
-
+/* An optional program that cannot be attached is a note. */
 int gadget_attach(struct gadget *g, struct error *err) {
-        struct bpf_program *program;
-        size_t n = 0;
+        for (size_t i = 0; i < g->n_plans; i++) {
+                const struct attach_plan *plan = &g->plans[i];
+                struct error why = { 0 };
+                int r;
 
-        bpf_object__for_each_program(program, g->object) n++;
-        g->links = calloc(n ? n : 1, sizeof(*g->links));
-        g->linked = calloc(n ? n : 1, sizeof(*g->linked));
-        if (!g->links || !g->linked)
-                return -ENOMEM;
-        bpf_object__for_each_program(program, g->object) {
-                struct bpf_link *link;
-
-                if (!bpf_program__autoload(program))
+                if (!bpf_program__autoload(plan->program))
                         continue;
                 complaints.last[0] = '\0';
-                link = attach(g, program);
-                if (!link)
-                        return explain_attach(program, -errno, err);
-                g->linked[g->n_links] = program;
-                g->links[g->n_links++] = link;
+                r = attach_program(g, plan, &why);
+                if (r < 0 && why.code == ERROR_NONE)
+                        r = explain_attach(plan, r, &why);
+                if (r < 0 && !plan->is_optional) {
+                        *err = why;
+                        return r;
+                }
+                if (r < 0)
+                        log_warning("%s; going on without it", error_text(&why));
         }
         return 0;
 }
@@ -362,6 +338,7 @@ void gadget_done(struct gadget *g) {
                 bpf_link__destroy(g->links[i]);
         free(g->links);
         free(g->linked);
+        attach_done(g);
         for (size_t i = 0; i < g->n_sources; i++) {
                 free(g->sources[i].name);
                 annotations_done(&g->sources[i].annotations);

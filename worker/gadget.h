@@ -26,6 +26,8 @@ struct source {
         struct annotations annotations;
 };
 
+struct attach_plan;
+
 struct gadget {
         const struct host_start *start;
         struct definition definition;
@@ -38,6 +40,8 @@ struct gadget {
         struct bpf_link **links;
         struct bpf_program **linked; /* links[i] is that of linked[i] */
         size_t n_links;
+        struct attach_plan *plans; /* attach.h: one of each program that is wanted */
+        size_t n_plans;
 };
 
 /* Checks and parses object and definition, finds data sources and parameters. Nothing reaches the

@@ -362,6 +362,18 @@ int host_iter_create(int link_placeholder_fd, int *ret_fd) {
         return 0;
 }
 
+int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface) {
+        struct broker_attach attach = {
+                .prog = host_fd_handle(prog_fd),
+                .attach_type = attach_type,
+                .map = map_fd < 0 ? BROKER_HANDLE_NONE : host_fd_handle(map_fd),
+        };
+        struct host_call call = CALL(BROKER_ATTACH, PART(&attach, sizeof(attach)),
+                                     PART(interface, strlen(interface)));
+
+        return host_call(&call);
+}
+
 void host_declare_hook(const char *section) {
         struct host_call call = CALL(BROKER_HOOK, PART(section, MIN(strlen(section), (size_t)256)));
 

@@ -38,6 +38,15 @@ int host_map_fd_writable(int placeholder_fd, int *ret_fd);
  * ("tracepoint/..."). */
 void host_declare_hook(const char *section);
 
+/* Attaches a program to a place of the host (include/gadget/program-types.h, PROGRAM_BY_SOCKET and
+ * further): interface may be "", map_fd -1. It stays until the gadget ends. */
+int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface);
+
+/* Finds the program or library that a uprobe goes into, by its absolute path or by the name of a
+ * library. Until host_target_done() libbpf can open the path that is returned. */
+int host_target(const char *name, char *path, size_t room);
+void host_target_done(void);
+
 /* Creates the iterator fd of an attached iter/ program's link (placeholder); read() it for the seq
  * output. */
 int host_iter_create(int link_placeholder_fd, int *ret_fd);

@@ -41,6 +41,7 @@ enum broker_type {
         BROKER_OBJECT_INFO,
         BROKER_LINK_CREATE,
         BROKER_RAW_TRACEPOINT,
+        BROKER_ATTACH,
         BROKER_ITER_CREATE,
         BROKER_BPF_OTHER, /* a command that no gadget gets; refused by name */
 
@@ -49,6 +50,7 @@ enum broker_type {
         BROKER_PERF_CONTROL,
         BROKER_TRACEPOINT_ID,
         BROKER_PMU,
+        BROKER_TARGET,
 
         /* worker to broker: life */
         BROKER_CLOSE, /* no reply */
@@ -64,6 +66,7 @@ enum broker_type {
                          force. */
         BROKER_START, /* fds: object, definition, ring, bell. The worker's limits are in force. */
         BROKER_STOP,
+        BROKER_CONTAINER, /* include/gadget/container-row.h */
 };
 
 #define BROKER_REPLY 0x8000u /* set in the type of a reply */
@@ -189,12 +192,22 @@ struct broker_raw_tracepoint {
         uint32_t reserved;
 };
 
+/* Attaches where the program's type says: an interface, the root cgroup, the host's network
+ * namespace, a socket of the broker's, a map of sockets. Payload: name of an interface, for those
+ * that have one; a socket without sees all. */
+struct broker_attach {
+        uint32_t prog;        /* handle */
+        uint32_t attach_type; /* of include/gadget/program-types.h */
+        uint32_t map;         /* handle, for sk_skb and sk_msg */
+        uint32_t reserved;
+};
+
 struct broker_bpf_other {
         uint32_t cmd;
         uint32_t reserved;
 };
 
-/* Payload: for a kprobe the function's name. */
+/* Payload: for a kprobe the function's name, for a uprobe the path of a target. */
 struct broker_perf_open {
         uint32_t type;
         int32_t pid;
@@ -223,6 +236,10 @@ struct broker_pmu_request {
         uint32_t pmu;
         uint32_t item;
 };
+
+/* TARGET has no struct: payload = an absolute path, or the name of a library ("libc"). Reply: an fd
+ * for reading that program or library, payload = its path. Only of ELF files that everybody may
+ * read; uprobes go nowhere else. */
 
 /* Reply: the real fd, for reading unless `writable` is set (ring buffers are always writable: their
  * reader moves a cursor). */

@@ -23,7 +23,8 @@
         X(MAX_ENTRIES, "max-entries", NULL,                 "Show at most so many rows of each array; 0 = all")              \
         X(INTERVAL,    "interval",    "map-fetch-interval", "Time between two reads of a map or iterator")                   \
         X(COUNT,       "count",       "map-fetch-count",    "Number of reads, then the run is finished; 0 = no end")         \
-        X(KEEP,        "keep",        NULL,                 "Leave a map's entries in place when they are read")
+        X(KEEP,        "keep",        NULL,                 "Leave a map's entries in place when they are read")                  \
+        X(IFACE,       "iface",       NULL,                 "Attach network programs to these interfaces: NAME[,NAME]")
 /* clang-format on */
 
 #define GADGET_RUN_OPTION_ENUM(_name, _key, _alias, _doc) RUN_OPTION_##_name,

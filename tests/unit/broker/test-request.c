@@ -75,7 +75,7 @@ long __wrap_syscall(long nr, ...) {
 
 /* --- a broker in the middle of loading --- */
 
-enum { MAP = 1, PROG, BTF, LINK, PERF, ARRAY, FILTER };
+enum { MAP = 1, PROG, BTF, LINK, PERF, ARRAY, FILTER, SOCKET_PROG };
 
 struct bed {
         struct broker *broker;
@@ -119,6 +119,7 @@ static void bed_init(struct bed *bed) {
         add(bed->broker, OBJECT_PERF);
         add_map(bed->broker, BPF_MAP_TYPE_PROG_ARRAY, 4);
         add_map(bed->broker, BPF_MAP_TYPE_HASH, 8)->map.is_filter = true;
+        add(bed->broker, OBJECT_PROG)->prog.type = BPF_PROG_TYPE_SOCKET_FILTER;
 }
 
 static void bed_done(struct bed *bed) {
@@ -197,6 +198,7 @@ static void make_good(struct example *m, enum broker_type type) {
                                                .prog = PROG };
         struct broker_pmu_request pmu = { .pmu = BROKER_PMU_KPROBE };
         struct broker_map_fd map_fd = { .map = MAP };
+        struct broker_attach attach = { .prog = SOCKET_PROG };
         struct broker_bpf_other other = { .cmd = BPF_OBJ_GET };
         struct broker_fault fault = { .code = ERROR_INVALID, .message_len = 3 };
 
@@ -228,6 +230,10 @@ static void make_good(struct example *m, enum broker_type type) {
                 return make(m, type, &link, sizeof(link), NULL, 0);
         case BROKER_RAW_TRACEPOINT:
                 return make(m, type, &raw, sizeof(raw), "sched_switch", 12);
+        case BROKER_ATTACH:
+                return make(m, type, &attach, sizeof(attach), "lo", 2);
+        case BROKER_TARGET:
+                return make(m, type, NULL, 0, "/bin/true", 9);
         case BROKER_ITER_CREATE:
                 pair.object = LINK;
                 return make(m, type, &pair, sizeof(pair), NULL, 0);

@@ -45,6 +45,16 @@ void host_declare_hook(const char *section) {
         assert_non_null(section);
 }
 
+int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface) {
+        return -EOPNOTSUPP;
+}
+
+int host_target(const char *name, char *path, size_t room) {
+        return -ENOENT;
+}
+
+void host_target_done(void) {}
+
 int host_fd(void) {
         if (host_event_fd < 0)
                 host_event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs that are attached to a place of the host: an interface, the root cgroup, the network
+ * namespace, all packets, a map of sockets. The broker finds the place by itself; the worker says
+ * the program and, for interfaces, a name. Each is a link or a socket: what closes it detaches the
+ * program, also when we are killed.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <mntent.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "broker/bpf.h"
+#include "broker/broker.h"
+
+/* What is asked for, checked. */
+struct place {
+        const struct program_type *type;
+        const struct object *prog;
+        int map_fd;
+        char interface[IFNAMSIZ]; /* "" = none is named */
+};
+
+/* Looked up by a socket that can be made here anyway. -ENODEV when there is no such interface. */
+static int interface_index(const char *name) {
+        cleanup_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+        struct ifreq request = { 0 };
+
+        if (fd < 0)
+                return -errno;
+        memcpy(request.ifr_name, name, strlen(name));
+        return ioctl(fd, SIOCGIFINDEX, &request) < 0 ? -errno : request.ifr_ifindex;
+}
+
+/* Where cgroup2 is mounted differs, and nobody is asked to mount it. */
+static int open_root_cgroup(void) {
+        struct mntent entry;
+        char text[4096];
+        FILE *mounts;
+        int fd = -ENOENT;
+
+        mounts = setmntent("/proc/self/mounts", "re");
+        if (!mounts)
+                return -errno;
+        while (fd == -ENOENT && getmntent_r(mounts, &entry, text, sizeof(text)))
+                if (str_eq(entry.mnt_type, "cgroup2")) {
+                        fd = open(entry.mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        fd = fd < 0 ? -errno : fd;
+                }
+        endmntent(mounts);
+        return fd;
+}
+
+static int link_to(const struct place *place, uint32_t target) {
+        union bpf_attr attr = { .link_create = { .prog_fd = (uint32_t)place->prog->fd,
+                                                 .target_fd = target,
+                                                 .attach_type = place->type->attach_type } };
+
+        return sys_bpf(BPF_LINK_CREATE, &attr);
+}
+
+static int link_interface(const struct place *place) {
+        int index = interface_index(place->interface);
+
+        return index < 0 ? index : link_to(place, (uint32_t)index);
+}
+
+static int link_cgroup(const struct place *place) {
+        cleanup_close int fd = open_root_cgroup();
+
+        return fd < 0 ? fd : link_to(place, (uint32_t)fd);
+}
+
+static int link_netns(const struct place *place) {
+        cleanup_close int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : link_to(place, (uint32_t)fd);
+}
+
+static int link_socket_map(const struct place *place) {
+        return link_to(place, (uint32_t)place->map_fd);
+}
+
+/* Nobody reads the socket. It gets packets only once its program is there, and has the smallest
+ * buffer for what a program lets through in spite of that. */
+static int open_socket(const struct place *place) {
+        cleanup_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+        int index = place->interface[0] ? interface_index(place->interface) : 0, least = 1;
+
+        if (index < 0)
+                return index;
+        address.sll_ifindex = index;
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)) < 0 ||
+            setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &place->prog->fd, sizeof(int)) < 0 ||
+            bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+static const struct {
+        int (*attach)(const struct place *place);
+        bool may_name_interface;
+        bool must_name_interface;
+        bool has_map;
+} ways[_PROGRAM_HOW_MAX] = {
+        [PROGRAM_BY_SOCKET] = { open_socket, .may_name_interface = true },
+        [PROGRAM_BY_INTERFACE] = { link_interface, .may_name_interface = true,
+                                   .must_name_interface = true },
+        [PROGRAM_BY_CGROUP] = { link_cgroup },
+        [PROGRAM_BY_NETNS] = { link_netns },
+        [PROGRAM_BY_SOCKET_MAP] = { link_socket_map, .has_map = true },
+};
+
+static int take_interface(const struct request *request, struct place *place, struct error *err) {
+        struct bytes name = BYTES(request->payload, request->payload_len);
+
+        if (name.len == 0 && !ways[place->type->how].must_name_interface)
+                return 0;
+        if (!ways[place->type->how].may_name_interface || name.len >= IFNAMSIZ ||
+            !broker_is_name(name, ".-:@"))
+                return error_set(err, ERROR_INVALID, -EPROTO,
+                                 "program '%s' wants to be attached to an interface whose name is "
+                                 "none",
+                                 place->prog->name);
+        memcpy(place->interface, name.data, name.len);
+        return 0;
+}
+
+/* What it may, and what it is: the type was checked at load, but for the one that libbpf asks
+ * with. */
+static int check_place(struct broker *b, const struct broker_attach *want,
+                       const struct request *request, struct place *ret, struct error *err) {
+        struct object *prog, *map = NULL;
+        int r;
+
+        r = broker_object(b, want->prog, OBJECT_PROG, &prog, err);
+        if (r < 0)
+                return r;
+        *ret = (struct place){ .prog = prog,
+                               .type = broker_program_type(prog->prog.type, want->attach_type) };
+        if (!ret->type || !ways[ret->type->how].attach)
+                return error_set(err, ERROR_INVALID, -EPROTO,
+                                 "program '%s' of type %s has no place of type %" PRIu32
+                                 " on the host",
+                                 prog->name, prog_type_name(prog->prog.type) ?: "unknown",
+                                 want->attach_type);
+        r = broker_may_have(b, ret->type, prog->name, err);
+        if (r == 0)
+                r = broker_may_attach(b, prog, err);
+        if (r == 0)
+                r = take_interface(request, ret, err);
+        if (r == 0 && ways[ret->type->how].has_map)
+                r = broker_object(b, want->map, OBJECT_MAP, &map, err);
+        ret->map_fd = map ? map->fd : -1;
+        return r;
+}
+
+int on_attach(struct broker *b, const struct request *request, struct reply *reply,
+              struct error *err) {
+        struct place place;
+        char *hook;
+        int r;
+
+        r = check_place(b, request->body, request, &place, err);
+        if (r < 0)
+                return r;
+        reply->result = ways[place.type->how].attach(&place);
+        if (reply->result < 0)
+                return 0;
+        if (asprintf(&hook, "%s%s%s", place.type->section, place.interface[0] ? ":" : "",
+                     place.interface) < 0)
+                hook = NULL;
+        return broker_add_link(b, reply->result, hook, reply, err);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "type.h"
+
+SEC("kprobe/vfs_rmdir")
+int BPF_KPROBE(on_rmdir) {
+        put_current(ctx, 1, 1);
+        return 0;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "type.h"
+
+SEC("uprobe/libc:getsid")
+int BPF_KPROBE(on_getsid, pid_t pid) {
+        put_current(ctx, 1, pid);
+        return 0;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "type.h"
+
+SEC("uretprobe/libc:getsid")
+int BPF_KRETPROBE(on_getsid, long result) {
+        put_current(ctx, 1, result);
+        return 0;
+}
