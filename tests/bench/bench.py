@@ -272,7 +272,13 @@ class Tracer:
         if self.process and not self.stopped:
             self.stopped = True
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(30)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                # Its figures are taken already; some peers detach for minutes on a loaded machine.
+                print(f"bench: {self.name} does not end, killing it", file=sys.stderr)
+                self.process.kill()
+                self.process.wait()
 
     def rows(self):
         n = 0
