@@ -4,7 +4,7 @@
  * program, map, link and perf event of the gadget, and is the only one that calls bpf() for it.
  *
  *   main.c        start-up and the loop
- *   start.c       from START to the first request
+ *   start.c       from PREPARE to the first request
  *   life.c        faults, stopping, what happens when somebody dies, until STOPPED
  *   serve.c       the worker's requests and its log
  *   release.c     taking a gadget out of the kernel
@@ -33,7 +33,8 @@
 #include "policy/permissions.h"
 
 enum broker_state {
-        BROKER_IDLE,     /* waits for START */
+        BROKER_IDLE,     /* waits for PREPARE */
+        BROKER_PREPARED, /* the worker exists and waits for START, as we do */
         BROKER_LOADING,  /* the worker parses, loads and attaches */
         BROKER_RUNNING,  /* attached; the worker reads maps */
         BROKER_STOPPING, /* detached; the worker drains, until the deadline */
@@ -78,6 +79,7 @@ struct broker {
         struct cgroups cgroups;
         int join_fd; /* the child that joins them */
         struct loop_io join_io;
+        bool is_joined; /* the worker's limits are in force */
 
         struct worker worker;
         struct loop_io worker_io;
@@ -115,7 +117,8 @@ void broker_fault(struct broker *b, const struct error *err, const char *detail)
 
 /* --- start.c, life.c --- */
 
-/* MSG_START. What goes wrong is said by a fault. */
+/* MSG_PREPARE and MSG_START. What goes wrong is said by a fault. */
+int broker_prepare(struct broker *b, struct received *received);
 int broker_start(struct broker *b, struct received *received);
 int broker_on_worker_exit(struct loop_io *io, uint32_t events);
 

@@ -139,6 +139,7 @@ static void stop(struct broker *b, bool kill) {
                 if (!kill)
                         return;
                 break;
+        case BROKER_PREPARED:
         case BROKER_LOADING:
                 /* Nothing to drain: no row was promised yet. */
                 break;
@@ -163,12 +164,26 @@ void broker_is_ready(struct broker *b) {
 static bool permit(void *owner, enum message_type type) {
         struct broker *b = owner;
 
-        return type == MSG_START ? b->state == BROKER_IDLE : type == MSG_STOP;
+        switch (b->state) {
+        case BROKER_IDLE:
+                return type == MSG_PREPARE || type == MSG_STOP;
+        case BROKER_PREPARED:
+        case BROKER_KILLED: /* late: the worker has died meanwhile */
+        case BROKER_GONE:
+                return type == MSG_START || type == MSG_STOP;
+        case BROKER_LOADING:
+        case BROKER_RUNNING:
+        case BROKER_STOPPING:
+                break;
+        }
+        return type == MSG_STOP;
 }
 
 static int on_message(void *owner, struct received *received) {
         struct broker *b = owner;
 
+        if (received->type == MSG_PREPARE)
+                return broker_prepare(b, received);
         if (received->type == MSG_START)
                 return broker_start(b, received);
         stop(b, received->msg->stop.kill);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gadget-broker: started by gadgetd, one for each gadget. It has no options: all that it is to do
- * comes by START. */
+ * comes by PREPARE and START. */
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>

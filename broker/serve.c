@@ -12,6 +12,7 @@
 
 static uint32_t current_phase(const struct broker *b) {
         switch (b->state) {
+        case BROKER_PREPARED: /* it asks for nothing yet, but may say why it cannot start */
         case BROKER_LOADING:
                 return PHASE_LOADING;
         case BROKER_RUNNING:

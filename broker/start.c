@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From START to the first request: the worker is cloned first, and everything else happens while it
- * starts. */
+/* From PREPARE to the first request: the worker is cloned first, and everything else happens while
+ * it starts. START may come at once, or much later: then a worker that stands ready is used. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/trim.h"
 #include "broker/broker.h"
 #include "broker/kmsg.h"
 #include "broker/privileges.h"
@@ -100,7 +101,18 @@ static int greet_worker(struct broker *b, const char *btf_path, struct error *er
         return r < 0 ? error_set(err, ERROR_INTERNAL, r, "cannot greet the worker") : 0;
 }
 
-/* The limits are in force: now the worker may see the gadget. */
+static int send_start(struct broker *b, struct error *err) {
+        int r = serve_send(b, BROKER_START, BYTES(NULL, 0), BYTES(b->start.data, b->start.len),
+                           b->start_fds, ARRAY_SIZE(b->start_fds));
+
+        for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
+                close_fd(&b->start_fds[i]);
+        buf_done(&b->start);
+        return r < 0 ? error_set(err, ERROR_INTERNAL, r, "cannot send the worker its start message")
+                     : 0;
+}
+
+/* The limits are in force: now the worker may see a gadget. */
 static int on_joined(struct loop_io *io, uint32_t events) {
         struct broker *b = container_of(io, struct broker, join_io);
         struct error err = { 0 };
@@ -110,24 +122,24 @@ static int on_joined(struct loop_io *io, uint32_t events) {
         loop_io_remove(io);
         r = waitid(P_PIDFD, (id_t)b->join_fd, &info, WEXITED) < 0 ? -errno : -info.si_status;
         close_fd(&b->join_fd);
-        if (r < 0)
+        if (r < 0) {
                 error_set(&err, ERROR_UNAVAILABLE, r,
                           "cannot put the gadget's processes into their cgroups: %s",
                           strerrordesc_np(-r) ?: "unknown error");
-        else
-                r = serve_send(b, BROKER_START, BYTES(NULL, 0), BYTES(b->start.data, b->start.len),
-                               b->start_fds, ARRAY_SIZE(b->start_fds));
-        for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
-                close_fd(&b->start_fds[i]);
-        buf_done(&b->start);
-        if (r < 0 && err.code == ERROR_NONE)
-                error_set(&err, ERROR_INTERNAL, r, "cannot send the worker its start message");
+        } else {
+                b->is_joined = true;
+                channel_send(b->gadgetd, MSG_PREPARED, NULL, NULL, 0);
+                if (b->state == BROKER_LOADING)
+                        r = send_start(b, &err);
+                else
+                        trim_memory(); /* it may be a long wait */
+        }
         if (r < 0)
                 broker_fault(b, &err, NULL);
         return 0;
 }
 
-static int start_worker(struct broker *b, const struct msg_start *msg, int exe_fd,
+static int start_worker(struct broker *b, const struct msg_prepare *msg, int exe_fd,
                         struct error *err) {
         struct worker_spec spec = { .exe_fd = exe_fd, .uid = msg->worker_uid };
         pid_t pid;
@@ -136,7 +148,7 @@ static int start_worker(struct broker *b, const struct msg_start *msg, int exe_f
         r = worker_start(&spec, &b->worker, err);
         if (r < 0)
                 return r;
-        b->state = BROKER_LOADING;
+        b->state = BROKER_PREPARED;
         r = serve_init(b);
         if (r == 0)
                 r = loop_io_add(b->loop, &b->exit_io, b->worker.pid_fd, EPOLLIN, "worker exit",
@@ -152,42 +164,28 @@ static int start_worker(struct broker *b, const struct msg_start *msg, int exe_f
         return greet_worker(b, msg->kernel_btf ?: "/sys/kernel/btf/vmlinux", err);
 }
 
-static int keep_start(struct broker *b, const struct msg_start *msg, struct received *received,
-                      struct error *err) {
-        struct broker_start start = {
-                .image_len = (uint32_t)strlen(msg->image ?: ""),
-                .inspect = msg->inspect,
-                .is_host_wide = msg->is_host_wide,
-        };
+static int keep_prepare(struct broker *b, const struct msg_prepare *msg, struct received *received,
+                        struct error *err) {
         int r;
 
         snprintf(b->id, sizeof(b->id), "%s", msg->id);
-        b->inspect = msg->inspect;
-        b->allow_unsafe = msg->allow_unsafe;
         b->n_cpus = possible_cpus();
         log_context("%.12s", b->id);
-        for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
-                b->start_fds[i] = TAKE_FD(received->fds[START_FD_OBJECT + i]);
-        b->dir_fd = TAKE_FD(received->fds[START_FD_DIR]);
+        b->dir_fd = TAKE_FD(received->fds[PREPARE_FD_DIR]);
         b->parent_fd = openat(b->dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        buf_append(&b->start, &start, sizeof(start));
-        buf_append(&b->start, msg->image ?: "", start.image_len);
-        buf_append(&b->start, msg->params.data, msg->params.len);
-        if (b->start.failed)
-                return error_set(err, ERROR_LIMIT, -ENOMEM, "the parameters are too large");
-        r = cgroups_init(&b->cgroups, received->fds + START_FD_CGROUP,
-                         received->n_fds - START_FD_CGROUP);
+        r = cgroups_init(&b->cgroups, received->fds + PREPARE_FD_CGROUP,
+                         received->n_fds - PREPARE_FD_CGROUP);
         return r < 0 ? error_set(err, ERROR_INTERNAL, r, "cannot use the gadget's cgroups") : 0;
 }
 
-int broker_start(struct broker *b, struct received *received) {
-        const struct msg_start *msg = &received->msg->start;
+int broker_prepare(struct broker *b, struct received *received) {
+        const struct msg_prepare *msg = &received->msg->prepare;
         struct error err = { 0 };
         int r;
 
-        r = keep_start(b, msg, received, &err);
+        r = keep_prepare(b, msg, received, &err);
         if (r == 0)
-                r = start_worker(b, msg, received->fds[START_FD_WORKER], &err);
+                r = start_worker(b, msg, received->fds[PREPARE_FD_WORKER], &err);
         if (r == 0) {
                 channel_send(b->gadgetd, MSG_STARTED,
                              &(struct msg_started){ .worker_pid = (uint32_t)b->worker.pid }, NULL,
@@ -201,6 +199,42 @@ int broker_start(struct broker *b, struct received *received) {
         /* From here on the broker is what it stays; no request has been read yet. */
         if (r == 0)
                 r = privileges_drop(&err);
+        if (r < 0)
+                broker_fault(b, &err, NULL);
+        return 0;
+}
+
+static int keep_start(struct broker *b, const struct msg_start *msg, struct received *received,
+                      struct error *err) {
+        struct broker_start start = {
+                .image_len = (uint32_t)strlen(msg->image ?: ""),
+                .inspect = msg->inspect,
+                .is_host_wide = msg->is_host_wide,
+        };
+
+        b->inspect = msg->inspect;
+        b->allow_unsafe = msg->allow_unsafe;
+        for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
+                b->start_fds[i] = TAKE_FD(received->fds[START_FD_OBJECT + i]);
+        buf_append(&b->start, &start, sizeof(start));
+        buf_append(&b->start, msg->image ?: "", start.image_len);
+        buf_append(&b->start, msg->params.data, msg->params.len);
+        return b->start.failed
+                       ? error_set(err, ERROR_LIMIT, -ENOMEM, "the parameters are too large")
+                       : 0;
+}
+
+int broker_start(struct broker *b, struct received *received) {
+        struct error err = { 0 };
+        int r;
+
+        /* The worker has died meanwhile, and gadgetd is being told. */
+        if (b->state != BROKER_PREPARED)
+                return 0;
+        b->state = BROKER_LOADING;
+        r = keep_start(b, &received->msg->start, received, &err);
+        if (r == 0 && b->is_joined)
+                r = send_start(b, &err);
         if (r < 0)
                 broker_fault(b, &err, NULL);
         return 0;

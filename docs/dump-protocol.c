@@ -86,7 +86,8 @@ static const char schema[] =
         "them when it is loaded without being attached; problem {code, message, detail} when this "
         "host cannot load it |\n"
         "| permissions | programs, hooks, helpers, kfuncs, maps, map_bytes, instructions |\n"
-        "| `daemon.stats` | instances, clients, rss (bytes), loop [{name, calls, ns}] by the kind "
+        "| `daemon.stats` | instances, clients, spare_pid (broker kept ready; 0 = none yet), rss "
+        "(bytes), loop [{name, calls, ns}] by the kind "
         "of event |\n\n";
 
 static void print_fields(const char *title, const struct record *record) {

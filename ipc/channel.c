@@ -13,7 +13,8 @@
 
 #include "gadget/api.h"
 
-#define FDS_MAX START_FDS_MAX
+#define FDS_MAX PREPARE_FDS_MAX
+static_assert((int)START_FDS <= (int)FDS_MAX);
 #define MESSAGES_PER_WAKEUP 64
 #define MESSAGES_PER_DRAIN                                                                         \
         4096 /* more than a socket holds: whoever still writes then is not who we wait for */

@@ -7,15 +7,18 @@
 #define ID_LEN 64
 
 /* clang-format off */
+static const struct field prepare_fields[] = {
+        F_STR(struct msg_prepare, id, REQUIRED, ID_LEN, "Instance id, 64 hex digits."),
+        F_U32(struct msg_prepare, worker_uid, REQUIRED, UINT32_MAX - 1, "Host uid and gid of the worker, never 0."),
+        F_STR(struct msg_prepare, kernel_btf, 0, 4096, "BTF file used in place of the running kernel's."),
+};
+
 static const struct field start_fields[] = {
-        F_STR(struct msg_start, id, REQUIRED, ID_LEN, "Instance id, 64 hex digits."),
         F_STR(struct msg_start, image, 0, LIMIT_IMAGE_REF_MAX, "Image reference, for messages only."),
         F_ANY(struct msg_start, params, 0, LIMIT_FRAME_MAX / 2, "Parameters of the run, a map str to str."),
-        F_U32(struct msg_start, worker_uid, REQUIRED, UINT32_MAX - 1, "Host uid and gid of the worker, never 0."),
         F_BOOL(struct msg_start, inspect, 0, "Load, report and exit: nothing is attached."),
         F_BOOL(struct msg_start, allow_unsafe, 0, "Grant the helpers of the denied list."),
         F_BOOL(struct msg_start, is_host_wide, 0, "Do not filter by container."),
-        F_STR(struct msg_start, kernel_btf, 0, 4096, "BTF file used in place of the running kernel's."),
 };
 
 static const struct field stop_fields[] = {
@@ -154,9 +157,11 @@ static const struct field container_done_fields[] = {
 
 const struct message_info message_types[_MSG_MAX] = {
         [MSG_NONE]    = { RECORD_EMPTY("none"), 0, 0 },
-        [MSG_START]   = { RECORD("start", struct msg_start, start_fields), START_FDS_MIN, START_FDS_MAX },
+        [MSG_PREPARE] = { RECORD("prepare", struct msg_prepare, prepare_fields), PREPARE_FDS_MIN, PREPARE_FDS_MAX },
+        [MSG_START]   = { RECORD("start", struct msg_start, start_fields), START_FDS, START_FDS },
         [MSG_STOP]    = { RECORD("stop", struct msg_stop, stop_fields), 0, 0 },
         [MSG_STARTED] = { RECORD("started", struct msg_started, started_fields), 0, 0 },
+        [MSG_PREPARED] = { RECORD_EMPTY("prepared"), 0, 0 },
         [MSG_READY]   = { RECORD("ready", struct msg_ready, ready_fields), 0, 0 },
         [MSG_FAULT]   = { RECORD("fault", struct msg_fault, fault_fields), 0, 0 },
         [MSG_STOPPED] = { RECORD("stopped", struct msg_stopped, stopped_fields), 0, 0 },

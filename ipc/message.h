@@ -11,14 +11,16 @@
 enum message_type {
         MSG_NONE,
         /* gadgetd to broker */
-        MSG_START, /* fds: object, definition, event ring, bell, worker executable, instance dir,
-                      cgroup dirs... */
-        MSG_STOP,  /* detach, drain, report, exit */
+        MSG_PREPARE, /* fds: worker executable, instance dir, cgroup dirs... A worker is started and
+                        confined; which gadget it is for need not be known yet */
+        MSG_START,   /* fds: object, definition, event ring, bell. May follow PREPARE at once */
+        MSG_STOP,    /* detach, drain, report, exit */
         /* broker to gadgetd */
-        MSG_STARTED, /* the worker process exists */
-        MSG_READY,   /* programs are attached (or, with START.inspect, loaded); rows may follow */
-        MSG_FAULT,   /* the gadget cannot go on, and why; STOPPED follows */
-        MSG_STOPPED, /* worker gone, links and maps released, ring complete: the last message */
+        MSG_STARTED,  /* the worker process exists */
+        MSG_PREPARED, /* its limits are in force, and it waits for START */
+        MSG_READY,    /* programs are attached (or, with START.inspect, loaded); rows may follow */
+        MSG_FAULT,    /* the gadget cannot go on, and why; STOPPED follows */
+        MSG_STOPPED,  /* worker gone, links and maps released, ring complete: the last message */
         /* gadgetd to fetcher */
         MSG_FETCH_OPEN, /* fds: PEM of the CA roots */
         MSG_FETCH_GET,  /* fds: where the bytes go */
@@ -40,29 +42,37 @@ enum message_type {
         _MSG_MAX,
 };
 
+/* Position of the fds of MSG_PREPARE. */
+enum prepare_fd {
+        PREPARE_FD_WORKER, /* the worker's executable, O_PATH or O_RDONLY */
+        PREPARE_FD_DIR,    /* RUN/instances/ID, for broker.sock */
+        PREPARE_FD_CGROUP, /* then one directory fd a hierarchy: the instance's cgroup, with broker/
+                              and worker/ */
+        PREPARE_FDS_MIN = PREPARE_FD_CGROUP,
+        PREPARE_FDS_MAX = PREPARE_FD_CGROUP + 2,
+};
+
+struct msg_prepare {
+        const char *id;         /* 64 hex digits */
+        uint32_t worker_uid;    /* host uid and gid of the worker */
+        const char *kernel_btf; /* BTF file in place of /sys/kernel/btf/vmlinux */
+};
+
 /* Position of the fds of MSG_START. */
 enum start_fd {
         START_FD_OBJECT,     /* sealed memfd: the eBPF object, digest already checked */
         START_FD_DEFINITION, /* sealed memfd: gadget.yaml, may be empty */
         START_FD_RING,       /* memfd of include/gadget/event-ring.h, header not yet written */
         START_FD_BELL,       /* eventfd the worker adds 1 to after writing frames */
-        START_FD_WORKER,     /* the worker's executable, O_PATH or O_RDONLY */
-        START_FD_DIR,        /* RUN/instances/ID, for broker.sock */
-        START_FD_CGROUP, /* then one directory fd a hierarchy: the instance's cgroup, with broker/
-                            and worker/ */
-        START_FDS_MIN = START_FD_CGROUP,
-        START_FDS_MAX = START_FD_CGROUP + 2,
+        START_FDS,
 };
 
 struct msg_start {
-        const char *id;         /* 64 hex digits */
-        const char *image;      /* for messages only */
-        struct bytes params;    /* msgpack map str -> str */
-        uint32_t worker_uid;    /* host uid and gid of the worker */
-        bool inspect;           /* load, report, exit: nothing is attached */
-        bool allow_unsafe;      /* helpers of the denied list are granted */
-        bool is_host_wide;      /* no container filter: gadget_filter_by_mntns stays false */
-        const char *kernel_btf; /* BTF file in place of /sys/kernel/btf/vmlinux */
+        const char *image;   /* for messages only */
+        struct bytes params; /* msgpack map str -> str */
+        bool inspect;        /* load, report, exit: nothing is attached */
+        bool allow_unsafe;   /* helpers of the denied list are granted */
+        bool is_host_wide;   /* no container filter: gadget_filter_by_mntns stays false */
 };
 
 struct msg_stop {
@@ -206,6 +216,7 @@ struct msg_container_done {
 };
 
 union message {
+        struct msg_prepare prepare;
         struct msg_start start;
         struct msg_stop stop;
         struct msg_started started;

@@ -11,9 +11,7 @@
 
 #define GRACE (NSEC_PER_SEC) /* from the end of a broker's channel to SIGKILL */
 
-static int on_started(struct instance *in, const union message *msg) {
-        struct broker *broker = &in->broker;
-
+static int on_started(struct broker *broker, const union message *msg) {
         if (broker->worker_pid > 0)
                 return -EPROTO;
         broker->worker_pid = (pid_t)msg->started.worker_pid;
@@ -23,7 +21,13 @@ static int on_started(struct instance *in, const union message *msg) {
         return 0;
 }
 
-static int on_ready(struct instance *in, const union message *msg) {
+static int on_prepared(struct broker *broker, const union message *msg) {
+        broker->is_prepared = true;
+        return 0;
+}
+
+static int on_ready(struct broker *broker, const union message *msg) {
+        struct instance *in = broker->instance;
         const struct scan_limits limits = { .depth = 8, .elements = 65536 };
         const struct msg_ready *ready = &msg->ready;
 
@@ -37,35 +41,37 @@ static int on_ready(struct instance *in, const union message *msg) {
         return instance_event(in, EVENT_WORKER_READY);
 }
 
-static int on_fault(struct instance *in, const union message *msg) {
+static int on_fault(struct broker *broker, const union message *msg) {
         const struct msg_fault *fault = &msg->fault;
         struct error err = {};
 
         error_set(&err, error_code_from_name(fault->code), -ECANCELED, "%s", fault->message);
-        instance_fault(in, &err, fault->detail);
+        broker_on_fault(broker, &err, fault->detail);
         return 0;
 }
 
-static int on_stopped(struct instance *in, const union message *msg) {
-        in->broker.has_stopped = true;
-        in->broker.is_clean = msg->stopped.is_clean;
-        in->broker.worker_status = msg->stopped.worker_status;
+static int on_stopped(struct broker *broker, const union message *msg) {
+        broker->has_stopped = true;
+        broker->is_clean = msg->stopped.is_clean;
+        broker->worker_status = msg->stopped.worker_status;
         return 0;
 }
 
 #define IN(_state) (1u << INSTANCE_##_state)
 #define LATE (IN(STOPPING) | IN(KILLING))
+#define SPARE (1u << _INSTANCE_STATE_MAX) /* there is no instance yet */
 
 /* Each row names every state in which the message may still be in flight. */
 static const struct route {
         enum message_type type;
         uint32_t states;
-        int (*handler)(struct instance *in, const union message *msg);
+        int (*handler)(struct broker *broker, const union message *msg);
 } routes[] = {
-        { MSG_STARTED, IN(STARTING) | LATE, on_started },
+        { MSG_STARTED, SPARE | IN(STARTING) | LATE, on_started },
+        { MSG_PREPARED, SPARE | IN(STARTING) | LATE, on_prepared },
         { MSG_READY, IN(STARTING) | LATE, on_ready },
-        { MSG_FAULT, IN(STARTING) | IN(RUNNING) | LATE, on_fault },
-        { MSG_STOPPED, IN(STARTING) | IN(RUNNING) | LATE, on_stopped },
+        { MSG_FAULT, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_fault },
+        { MSG_STOPPED, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_stopped },
 };
 
 static const struct route *find_route(enum message_type type) {
@@ -76,36 +82,37 @@ static const struct route *find_route(enum message_type type) {
 }
 
 static bool permit(void *owner, enum message_type type) {
-        const struct instance *in = owner;
+        const struct broker *broker = owner;
         const struct route *route = find_route(type);
+        uint32_t now = broker->instance ? 1u << broker->instance->state : SPARE;
 
-        return route && (route->states & (1u << in->state)) != 0 && !in->broker.has_stopped;
+        return route && (route->states & now) != 0 && !broker->has_stopped;
 }
 
 static int on_message(void *owner, struct received *received) {
-        struct instance *in = owner;
-
-        return find_route(received->type)->handler(in, received->msg);
+        return find_route(received->type)->handler(owner, received->msg);
 }
 
 static int on_grace(struct loop_timer *timer) {
-        broker_kill(container_of(timer, struct instance, broker.grace));
+        broker_kill(container_of(timer, struct broker, grace));
         return 0;
 }
 
 static void on_closed(void *owner, int r, const struct error *err) {
-        struct instance *in = owner;
+        struct broker *broker = owner;
         struct error why = {};
 
         if (r < 0) {
                 error_set(&why, ERROR_INTERNAL, r, "the broker broke the protocol: %s",
                           error_text(err));
-                instance_fault(in, &why, in->broker.log_tail);
+                broker_on_fault(broker, &why, broker->log_tail);
+                if (!broker->instance)
+                        broker_kill(broker);
                 return;
         }
         /* It is about to exit, and its status says why; one that does not is helped. */
-        if (loop_timer_set(in->sup->loop, &in->broker.grace, GRACE, "broker grace", on_grace) < 0)
-                broker_kill(in);
+        if (loop_timer_set(broker->sup->loop, &broker->grace, GRACE, "broker grace", on_grace) < 0)
+                broker_kill(broker);
 }
 
 const struct channel_ops broker_channel_ops = {

@@ -4,5 +4,5 @@
 
 #include "ipc/channel.h"
 
-/* The owner is a struct instance. */
+/* The owner is a struct broker. */
 extern const struct channel_ops broker_channel_ops;

@@ -296,6 +296,22 @@ int cgroup_create(const struct cgroup_layout *layout, const char *id,
         return 0;
 }
 
+int cgroup_limit(const struct cgroup *cgroup, const struct cgroup_limits *limits,
+                 struct error *err) {
+        for (size_t i = 0; i < cgroup->n; i++) {
+                const struct cgroup_hierarchy *h = &cgroup->layout->hierarchies[i];
+                cleanup_close int fd =
+                        openat(cgroup->fds[i], "worker", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+                int r = fd < 0 ? -errno : apply_limits(h, fd, limits);
+
+                if (r < 0)
+                        return error_set(err, ERROR_UNAVAILABLE, r,
+                                         "cannot set the limits of cgroup '%s/gadgetd/%s': %s",
+                                         h->mount, cgroup->id, strerror(-r));
+        }
+        return 0;
+}
+
 void cgroup_adopt(const struct cgroup_layout *layout, const char *id, struct cgroup *ret) {
         *ret = CGROUP_NONE;
         ret->layout = layout;

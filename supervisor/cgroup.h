@@ -53,6 +53,10 @@ struct cgroup {
 int cgroup_create(const struct cgroup_layout *layout, const char *id,
                   const struct cgroup_limits *limits, struct cgroup *ret, struct error *err);
 
+/* Other limits for its worker. */
+int cgroup_limit(const struct cgroup *cgroup, const struct cgroup_limits *limits,
+                 struct error *err);
+
 /* Takes up what a predecessor left under this id; fine when there is nothing. */
 void cgroup_adopt(const struct cgroup_layout *layout, const char *id, struct cgroup *ret);
 

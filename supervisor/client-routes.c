@@ -132,6 +132,7 @@ static int on_stats(struct call *call, const union request *request, struct erro
         (void)err;
         pack_map_uint(&map, "instances", sup->n_instances);
         pack_map_uint(&map, "clients", sup->n_clients);
+        pack_map_uint(&map, "spare_pid", (uint64_t)spare_pid(sup));
         pack_map_uint(&map, "rss", read_rss());
         pack_key(&map, "loop");
         pack_loop(sup->loop, &out);

@@ -36,7 +36,7 @@ static int on_deadline(struct loop_timer *timer) {
                 error_set(&err, ERROR_UNAVAILABLE, -ETIMEDOUT,
                           "the gadget did not end within %u s, killed",
                           (unsigned int)(STOP_DEADLINE / NSEC_PER_SEC));
-        outcome_fail(&in->outcome, &err, in->broker.log_tail);
+        outcome_fail(&in->outcome, &err, in->broker->log_tail);
         (void)instance_event(in, EVENT_TIMEOUT);
         return 0;
 }
@@ -75,11 +75,25 @@ static void enter_fetching(struct instance *in) {
         instance_schedule(in, EVENT_IMAGE_READY);
 }
 
+static void take_spare(struct instance *in) {
+        struct broker *spare = spare_take(in->sup, in->id);
+
+        if (spare) {
+                broker_free(in->broker);
+                in->broker = spare;
+                spare->instance = in;
+        } else if (in->has_spare_id) {
+                /* Lost a moment ago: what is left of it bears the id still. */
+                instance_id_generate(in->id);
+        }
+}
+
 static void enter_starting(struct instance *in) {
         struct error err = {};
         int r;
 
-        r = broker_start(in, &err);
+        take_spare(in);
+        r = broker_start(in->broker, &err);
         if (r < 0) {
                 if (err.code == ERROR_NONE)
                         fail_with(in, r, "cannot start a broker");
@@ -109,17 +123,17 @@ static void enter_running(struct instance *in) {
 
 static void enter_stopping(struct instance *in) {
         set_deadline(in, STOP_DEADLINE, "stop deadline");
-        if (in->broker.pid > 0)
-                broker_stop(in);
+        if (in->broker->pid > 0)
+                broker_stop(in->broker);
         else
-                broker_release(in); /* it never came to life, or is being cleared away */
+                broker_release(in->broker); /* it never came to life, or is being cleared away */
 }
 
 static void enter_killing(struct instance *in) {
-        if (in->broker.pid > 0)
-                broker_kill(in);
+        if (in->broker->pid > 0)
+                broker_kill(in->broker);
         else
-                broker_release(in);
+                broker_release(in->broker);
 }
 
 /* Restart policies are not there yet: what ended by itself stays ended. */

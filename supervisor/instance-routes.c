@@ -161,7 +161,7 @@ static void pack_summary(const struct instance *in, struct pack *map) {
         pack_map_uint(map, "created", in->created_ns);
         pack_map_uint(map, "ended", in->ended_ns);
         pack_map_uint(map, "attached", n_streams);
-        pack_map_uint(map, "worker_pid", (uint64_t)in->broker.worker_pid);
+        pack_map_uint(map, "worker_pid", (uint64_t)in->broker->worker_pid);
         if (instance_state_is_final(in->state)) {
                 pack_map_str(map, "cause", outcome_cause_name(outcome));
                 pack_map_str(map, "message",
@@ -238,14 +238,14 @@ int on_instance_show(struct call *call, const union request *request, struct err
                 return r;
         map = pack_map(&out);
         pack_summary(in, &map);
-        pack_map_uint(&map, "broker_pid", (uint64_t)in->broker.pid);
-        pack_map_uint(&map, "worker_uid", in->worker_uid);
+        pack_map_uint(&map, "broker_pid", (uint64_t)in->broker->pid);
+        pack_map_uint(&map, "worker_uid", in->broker->worker_uid);
         pack_map_uint(&map, "ring_size", in->ring_size);
         pack_map_uint(&map, "timeout_ns", in->timeout_ns);
         pack_map_bool(&map, "allow_unsafe", in->allow_unsafe);
         pack_map_bool(&map, "host", in->is_host_wide);
         pack_map_str(&map, "detail", in->outcome.detail);
-        pack_map_str(&map, "log", in->broker.log_tail);
+        pack_map_str(&map, "log", in->broker->log_tail);
         pack_key(&map, "params");
         pack_param_names(in, &out);
         pack_key(&map, "permissions");

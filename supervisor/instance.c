@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -13,8 +12,6 @@
 #include "supervisor/stream.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiter.h"
-
-#define WORKER_UID_SLOTS (1u << 24)
 
 /* --- making and finding --- */
 
@@ -46,27 +43,6 @@ static int choose_name(struct instance *in, const char *wanted, struct error *er
                 instance_name_generate(attempt, in->name);
                 if (!find_by_name(in->sup, in->name))
                         return 0;
-        }
-}
-
-static bool is_uid_taken(const struct supervisor *sup, uint32_t uid) {
-        const struct instance *in;
-
-        LIST_FOREACH (in, &sup->instances, link)
-                if (in->worker_uid == uid)
-                        return true;
-        return false;
-}
-
-/* One uid an instance. Drawn at random, so that several gadgetd on one host do not meet either. */
-static uint32_t choose_uid(const struct supervisor *sup) {
-        for (;;) {
-                uint32_t slot;
-
-                if (getrandom(&slot, sizeof(slot), 0) != sizeof(slot))
-                        abort();
-                if (!is_uid_taken(sup, WORKER_UID_BASE + slot % WORKER_UID_SLOTS))
-                        return WORKER_UID_BASE + slot % WORKER_UID_SLOTS;
         }
 }
 
@@ -140,12 +116,16 @@ int instance_new(struct supervisor *sup, const struct instance_spec *spec, struc
         in->created_ns = clock_ns(CLOCK_REALTIME);
         LIST_INIT(&in->streams);
         LIST_INIT(&in->waiters);
-        broker_init(&in->broker);
+        r = broker_new(sup, &in->broker);
         LIST_INSERT_HEAD(&sup->instances, in, link);
         sup->n_instances++;
-
-        instance_id_generate(in->id);
-        in->worker_uid = choose_uid(sup);
+        if (r < 0)
+                return r;
+        in->broker->instance = in;
+        /* Looking at an image can wait; the spare is for those who want to see rows. */
+        in->has_spare_id = !spec->is_inspect && spare_promise(sup, in->id);
+        if (!in->has_spare_id)
+                instance_id_generate(in->id);
         r = choose_name(in, spec->name, err);
         if (r == 0)
                 r = copy_spec(in, spec);
@@ -166,7 +146,8 @@ struct instance *instance_free(struct instance *in) {
         loop_defer_cancel(&in->free_defer);
         loop_timer_clear(&in->deadline);
         loop_timer_clear(&in->timeout);
-        broker_done(&in->broker);
+        spare_forgo(in->sup, in->id);
+        broker_free(in->broker);
         loop_io_remove(&in->bell_io);
         if (in->has_ring)
                 ring_reader_done(&in->ring);

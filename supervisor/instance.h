@@ -59,7 +59,7 @@ struct instance {
         bool is_listed;       /* can be found; false = goes as soon as it can */
         bool goes_when_final; /* somebody wanted it gone: not kept for `attach` and `show` */
         bool was_running;
-        uint32_t worker_uid;
+        bool has_spare_id;   /* of the spare that it takes when it starts */
         uint64_t created_ns; /* CLOCK_REALTIME */
         uint64_t ended_ns;
 
@@ -71,7 +71,7 @@ struct instance {
         struct loop_defer free_defer;
         struct outcome outcome;
 
-        struct broker broker;
+        struct broker *broker; /* from the beginning; may not have a process */
         int ring_fd;
         int bell_fd;
         struct loop_io bell_io;

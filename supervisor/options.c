@@ -13,6 +13,7 @@ enum option_id {
         OPTION_LOG_LEVEL,
         OPTION_PRIVATE,
         OPTION_CLIENT_FD,
+        OPTION_NO_SPARE,
         OPTION_WORKER,
         OPTION_BROKER,
         OPTION_HELP,
@@ -33,6 +34,8 @@ static const struct option_info {
         { OPTION_PRIVATE, "private", NULL,
           "serve the client of --client-fd only, and end with it" },
         { OPTION_CLIENT_FD, "client-fd", "N", "a connected stream socket, for --private" },
+        { OPTION_NO_SPARE, "no-spare", NULL,
+          "keep no worker ready: saves 1 MB, and each run starts later" },
         { OPTION_WORKER, "worker", "PATH", "run PATH as the worker (for tests)" },
         { OPTION_BROKER, "broker", "PATH", "run PATH as the broker (for tests)" },
         { OPTION_HELP, "help", NULL, "print this" },
@@ -100,6 +103,9 @@ static int parse_one(int id, const char *value, struct options *opts) {
                         return usage_error("--client-fd needs the number of an open fd from 3, not",
                                            value);
                 opts->client_fd = (int)n;
+                return 1;
+        case OPTION_NO_SPARE:
+                opts->no_spare = true;
                 return 1;
         case OPTION_WORKER:
                 opts->worker = value;

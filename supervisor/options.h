@@ -10,6 +10,7 @@ struct options {
         const char *worker;     /* --worker, NULL = the installed one */
         const char *broker;     /* --broker, NULL = the installed one */
         bool is_private;        /* --private: one client on client_fd, no socket */
+        bool no_spare;          /* --no-spare: nothing is started before it is asked for */
         int client_fd;          /* -1 = none */
         enum log_level log_level;
         bool has_log_level; /* it was given */

@@ -244,7 +244,7 @@ static bool find_cgroup_path(const char *text, const struct cgroup_hierarchy *h,
 
 static void pack_cgroups(const struct instance *in, int proc_fd, struct pack *process) {
         cleanup_free char *text = read_text(proc_fd, "cgroup");
-        const struct cgroup_layout *layout = in->broker.cgroup.layout;
+        const struct cgroup_layout *layout = in->broker->cgroup.layout;
         struct pack array;
 
         if (!text)
@@ -374,11 +374,11 @@ static void pack_process(const struct instance *in, pid_t pid, struct buf *out) 
 
 void privs_pack(const struct instance *in, struct buf *out) {
         struct pack map = pack_map(out);
-        bool is_alive = in->broker.pid > 0;
+        bool is_alive = in->broker->pid > 0;
 
         pack_key(&map, "broker");
-        pack_process(in, in->broker.pid, out);
+        pack_process(in, in->broker->pid, out);
         pack_key(&map, "worker");
-        pack_process(in, is_alive ? in->broker.worker_pid : 0, out);
+        pack_process(in, is_alive ? in->broker->worker_pid : 0, out);
         pack_end(&map);
 }

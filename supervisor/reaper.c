@@ -12,18 +12,18 @@ int reaper_init(void) {
         return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
 }
 
-static struct instance *find_by_broker(struct supervisor *sup, pid_t pid) {
+static struct broker *find_broker(struct supervisor *sup, pid_t pid) {
         struct instance *in;
 
         LIST_FOREACH (in, &sup->instances, link)
-                if (in->broker.pid == pid)
-                        return in;
-        return NULL;
+                if (in->broker->pid == pid)
+                        return in->broker;
+        return sup->spare.broker && sup->spare.broker->pid == pid ? sup->spare.broker : NULL;
 }
 
 void reaper_run(struct supervisor *sup) {
         for (;;) {
-                struct instance *in;
+                struct broker *broker;
                 int status;
                 pid_t pid;
 
@@ -32,9 +32,9 @@ void reaper_run(struct supervisor *sup) {
                         continue;
                 if (pid <= 0)
                         return;
-                in = find_by_broker(sup, pid);
-                if (in)
-                        broker_on_exit(in, status);
+                broker = find_broker(sup, pid);
+                if (broker)
+                        broker_on_exit(broker, status);
                 else
                         log_debug("orphan %d is gone", pid);
         }

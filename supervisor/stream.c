@@ -183,7 +183,7 @@ static void on_damaged_ring(struct stream *stream) {
 
         error_set(&err, ERROR_INTERNAL, -EPROTO, "the worker wrote nonsense into its event ring");
         if (!instance_state_is_final(in->state))
-                instance_fault(in, &err, in->broker.log_tail);
+                instance_fault(in, &err, in->broker->log_tail);
         else
                 outcome_fail(&in->outcome, &err, NULL);
 }

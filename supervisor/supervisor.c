@@ -41,7 +41,7 @@ static void close_idle_clients(struct supervisor *sup) {
 void supervisor_check_end(struct supervisor *sup) {
         if (!sup->is_ending)
                 return;
-        if (sup->n_instances > 0)
+        if (sup->n_instances > 0 || sup->spare.broker)
                 return;
         close_idle_clients(sup);
         if (sup->n_clients == 0)
@@ -64,6 +64,7 @@ void supervisor_end(struct supervisor *sup, const char *why) {
         if (loop_timer_set(sup->loop, &sup->end_deadline, END_DEADLINE, "end deadline",
                            on_end_deadline) < 0)
                 loop_exit(sup->loop, 1);
+        spare_end(sup);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {
                 next = LIST_NEXT(in, link);
                 instance_stop(in, CAUSE_STOPPED);
@@ -167,6 +168,7 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
 
 int supervisor_run(struct supervisor *sup) {
         sd_notify_send("READY=1");
+        spare_begin(sup);
         log_info("gadgetd %s runs on '%s'", GADGET_VERSION, sup->paths.run);
         return loop_run(sup->loop);
 }
@@ -179,9 +181,10 @@ void supervisor_done(struct supervisor *sup) {
         server_close(sup);
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
-        is_unfinished = sup->n_instances > 0;
+        is_unfinished = sup->n_instances > 0 || sup->spare.broker;
+        spare_done(sup);
         while ((in = LIST_FIRST(&sup->instances))) {
-                broker_kill(in);
+                broker_kill(in->broker);
                 instance_free(in);
         }
         if (is_unfinished) {

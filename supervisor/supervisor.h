@@ -13,6 +13,7 @@
 #include "supervisor/options.h"
 #include "supervisor/paths.h"
 #include "supervisor/server.h"
+#include "supervisor/spare.h"
 
 LIST_HEAD(instance_list, instance);
 LIST_HEAD(client_list, client);
@@ -29,6 +30,7 @@ struct supervisor {
         struct loop_timer end_deadline;
         struct instance_list instances;
         size_t n_instances;
+        struct spare spare;
         struct client_list clients;
         size_t n_clients;
         bool is_ending;

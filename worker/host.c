@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/log.h"
+#include "base/trim.h"
 #include "worker/host-link.h"
 #include "worker/sandbox.h"
 
@@ -203,30 +204,38 @@ static int receive_message(enum broker_type type, uint8_t **ret_data, size_t *re
         return 0;
 }
 
-/* Linux maps its BTF since 6.15; before, it is read, a page at a time. Either happens while the
- * broker waits for the cgroups. */
-static int map_btf(void) {
+/* Linux maps its BTF since 6.15: then these are the kernel's own pages, and take no memory. */
+static void map_btf(void) {
+        struct stat st;
+        void *data;
+
+        if (host.btf_fd < 0 || fstat(host.btf_fd, &st) < 0)
+                return;
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, host.btf_fd,
+                    0);
+        if (data != MAP_FAILED)
+                host.btf = BYTES(data, (size_t)st.st_size);
+}
+
+/* Before 6.15 it is read, a page at a time. Not before START: a worker that only waits is to be
+ * small. */
+static int read_btf(void) {
         struct stat st;
         uint8_t *data;
         size_t done = 0;
 
         if (fstat(host.btf_fd, &st) < 0)
                 return -errno;
-        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, host.btf_fd,
-                    0);
-        if (data == MAP_FAILED) {
-                data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-                if (data == MAP_FAILED)
-                        return -errno;
-                while (done < (size_t)st.st_size) {
-                        ssize_t n = pread(host.btf_fd, data + done, (size_t)st.st_size - done,
-                                          (off_t)done);
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                    -1, 0);
+        if (data == MAP_FAILED)
+                return -errno;
+        while (done < (size_t)st.st_size) {
+                ssize_t n = pread(host.btf_fd, data + done, (size_t)st.st_size - done, (off_t)done);
 
-                        if (n <= 0)
-                                break;
-                        done += (size_t)n;
-                }
+                if (n <= 0)
+                        break;
+                done += (size_t)n;
         }
         host.btf = BYTES(data, (size_t)st.st_size);
         return 0;
@@ -249,11 +258,7 @@ static int receive_hello(struct error *err) {
                 return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker did not say hello");
         memcpy(&host.hello, data, len);
         host.btf_fd = fds[0];
-        if (host.btf_fd >= 0) {
-                r = map_btf();
-                if (r < 0)
-                        log_warning_errno(r, "cannot read the kernel's BTF, going on without");
-        }
+        map_btf();
         return 0;
 }
 
@@ -269,6 +274,11 @@ static int receive_start(struct host_start *ret, struct error *err) {
                 lost();
         if (r < 0 || len < sizeof(start) || fds[FDS_MAX - 1] < 0)
                 return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker's start is malformed");
+        if (host.btf_fd >= 0 && host.btf.len == 0) {
+                r = read_btf();
+                if (r < 0)
+                        log_warning_errno(r, "cannot read the kernel's BTF, going on without");
+        }
         memcpy(&start, data, sizeof(start));
         image = strndup((char *)data + sizeof(start), start.image_len);
         if (!image)
@@ -315,7 +325,11 @@ int host_init(int channel_fd, struct host_start *ret, struct error *err) {
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "cannot make the worker's own fds");
         r = receive_hello(err);
-        return r < 0 ? r : receive_start(ret, err);
+        if (r < 0)
+                return r;
+        /* The gadget may come much later. */
+        trim_memory();
+        return receive_start(ret, err);
 }
 
 static int map_fd(int placeholder_fd, bool writable, int *ret_fd) {

@@ -72,7 +72,7 @@ static unsigned int fail_each(int (*scenario)(void)) {
 static const struct msg_fault fault = { .code = "invalid",
                                         .message = "why",
                                         .detail = "line\nline\n" };
-static const struct msg_start start = { .id = "0123", .worker_uid = 1, .image = "trace_open" };
+static const struct msg_start start = { .image = "trace_open" };
 
 static int encode_and_decode(void) {
         cleanup_buf struct buf b = BUF_INIT(1 << 20);
@@ -214,7 +214,7 @@ static int converse(void) {
         cleanup(loop_freep) struct loop *loop = NULL;
         cleanup(channel_freep) struct channel *a = NULL, *b = NULL;
         unsigned int n_sent = 0;
-        int fds[START_FDS_MIN], r, failure = 0;
+        int fds[START_FDS], r, failure = 0;
 
         n_received = n_closed = 0;
         r = loop_new(&loop);
@@ -223,17 +223,17 @@ static int converse(void) {
         r = open_pair(loop, &a, &b);
         if (r < 0)
                 return r;
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 fds[i] = eventfd(0, EFD_CLOEXEC);
         for (unsigned int i = 0; i < 300; i++) {
-                r = i % 50 == 49 ? channel_send(a, MSG_START, &start, fds, START_FDS_MIN)
+                r = i % 50 == 49 ? channel_send(a, MSG_START, &start, fds, START_FDS)
                                  : channel_send(a, MSG_FAULT, &fault, NULL, 0);
                 if (r < 0)
                         failure = r;
                 else
                         n_sent++;
         }
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 close(fds[i]);
         for (unsigned int i = 0; i < 100 && n_received < n_sent; i++)
                 assert_int_equal(loop_run_once(loop, 0), 0);

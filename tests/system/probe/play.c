@@ -152,44 +152,57 @@ static int make_dir(struct play *play) {
         return mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
-static int send_start(struct play *play, const struct play_options *o) {
-        static const uint8_t no_params[] = { 0x80 };
-        struct msg_start msg = {
+static int send_prepare(struct play *play, const struct play_options *o) {
+        struct msg_prepare msg = {
                 .id = play->id,
-                .image = o->image,
-                .params = o->params.len > 0 ? o->params : BYTES(no_params, 1),
                 .worker_uid = UID,
-                .inspect = o->inspect,
-                .allow_unsafe = o->allow_unsafe,
-                .is_host_wide = true,
                 .kernel_btf = o->kernel_btf,
         };
-        cleanup_close int object_fd = memfd_sealed("object", o->object.data, o->object.len);
-        cleanup_close int definition_fd =
-                memfd_sealed("definition", o->definition.data, o->definition.len);
         cleanup_close int worker_fd = open(o->worker, O_RDONLY | O_CLOEXEC);
         cleanup_close int dir_fd = -1, cgroup_a = -1, cgroup_b = -1;
         char path[160];
-        int fds[START_FDS_MAX];
-        size_t n = START_FDS_MIN;
+        int fds[PREPARE_FDS_MAX];
+        size_t n = PREPARE_FDS_MIN;
 
         snprintf(path, sizeof(path), "%s/%s", play->dir, play->id);
         dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (object_fd < 0 || definition_fd < 0 || worker_fd < 0 || dir_fd < 0)
+        if (worker_fd < 0 || dir_fd < 0)
                 return -ENOENT;
-        fds[START_FD_OBJECT] = object_fd;
-        fds[START_FD_DEFINITION] = definition_fd;
-        fds[START_FD_RING] = play->ring_fd;
-        fds[START_FD_BELL] = play->bell_fd;
-        fds[START_FD_WORKER] = worker_fd;
-        fds[START_FD_DIR] = dir_fd;
+        fds[PREPARE_FD_WORKER] = worker_fd;
+        fds[PREPARE_FD_DIR] = dir_fd;
         cgroup_a = open(play->cgroups[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         fds[n++] = cgroup_a;
         if (play->n_cgroups > 1) {
                 cgroup_b = open(play->cgroups[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 fds[n++] = cgroup_b;
         }
-        return channel_send(play->channel, MSG_START, &msg, fds, n);
+        return channel_send(play->channel, MSG_PREPARE, &msg, fds, n);
+}
+
+static int send_start(struct play *play, const struct play_options *o) {
+        static const uint8_t no_params[] = { 0x80 };
+        struct msg_start msg = {
+                .image = o->image,
+                .params = o->params.len > 0 ? o->params : BYTES(no_params, 1),
+                .inspect = o->inspect,
+                .allow_unsafe = o->allow_unsafe,
+                .is_host_wide = true,
+        };
+        cleanup_close int object_fd = memfd_sealed("object", o->object.data, o->object.len);
+        cleanup_close int definition_fd =
+                memfd_sealed("definition", o->definition.data, o->definition.len);
+        const int fds[START_FDS] = {
+                [START_FD_OBJECT] = object_fd,
+                [START_FD_DEFINITION] = definition_fd,
+                [START_FD_RING] = play->ring_fd,
+                [START_FD_BELL] = play->bell_fd,
+        };
+        int r;
+
+        if (object_fd < 0 || definition_fd < 0)
+                return -ENOENT;
+        r = send_prepare(play, o);
+        return r < 0 ? r : channel_send(play->channel, MSG_START, &msg, fds, START_FDS);
 }
 
 static int start_broker(struct play *play, const struct play_options *o) {

@@ -300,36 +300,36 @@ static void test_more_fds_than_any_message_has(void **state) {
         unsigned int before = count_fds();
 
         send_with_fds(f, MSG_STOP, "\x80", 1, 60);
-        expect_protocol_error(f, "a frame has more than 8 fds");
+        expect_protocol_error(f, "a frame has more than 4 fds");
         assert_int_equal(count_fds(), before - 1);
 }
 
 static void test_too_few_fds(void **state) {
         struct fixture *f = *state;
 
-        RAW(f, MSG_START, "\x82\xa2id\xa1x\xaaworker_uid\x01");
-        expect_protocol_error(f, "message 'start' came with 0 fds, not 6 to 8");
+        RAW(f, MSG_PREPARE, "\x82\xa2id\xa1x\xaaworker_uid\x01");
+        expect_protocol_error(f, "message 'prepare' came with 0 fds, not 2 to 4");
 }
 
-static const struct msg_start start = { .id = "x", .worker_uid = 1 };
+static const struct msg_start start = { .image = "x" };
 
 static void test_fds_arrive(void **state) {
         struct fixture *f = *state;
         unsigned int before = count_fds();
-        int fds[START_FDS_MIN];
+        int fds[START_FDS];
 
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        assert_int_equal(channel_send(f->peer, MSG_START, &start, fds, START_FDS_MIN), 0);
+        assert_int_equal(channel_send(f->peer, MSG_START, &start, fds, START_FDS), 0);
         turn(f);
-        assert_int_equal(f->n_fds, START_FDS_MIN);
+        assert_int_equal(f->n_fds, START_FDS);
         /* The handler took the first; the rest are closed. */
         assert_true(f->kept_fd >= 0);
         assert_true(fcntl(f->kept_fd, F_GETFD) & FD_CLOEXEC);
-        assert_int_equal(count_fds(), before + START_FDS_MIN + 1);
+        assert_int_equal(count_fds(), before + START_FDS + 1);
         assert_int_equal(eventfd_write(fds[0], 5), 0);
         assert_int_equal(read(f->kept_fd, &(uint64_t){ 0 }, 8), 8);
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 close(fds[i]);
 }
 
@@ -483,11 +483,11 @@ static void test_queue(void **state) {
         struct fixture *f = *state;
         uint32_t n_sent = 0, n_expected = 0;
         char text[1000];
-        int fds[START_FDS_MIN], r;
+        int fds[START_FDS], r;
 
         memset(text, 'x', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 fds[i] = eventfd(0, EFD_CLOEXEC);
         while ((r = channel_send(f->peer, MSG_FAULT,
                                  &(struct msg_fault){ .code = "x", .message = text }, NULL, 0)) ==
@@ -509,27 +509,26 @@ static void test_queue(void **state) {
                             NULL, 0) == 0 &&
                f->n_messages == n_expected && n_sent++ < n_expected + 500)
                 ;
-        assert_int_equal(channel_send(f->peer, MSG_START, &start, fds, START_FDS_MIN), 0);
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        assert_int_equal(channel_send(f->peer, MSG_START, &start, fds, START_FDS), 0);
+        for (unsigned int i = 0; i < START_FDS; i++)
                 close(fds[i]);
         for (unsigned int turns = 0; turns < 1000 && f->last_type != MSG_START; turns++)
                 turn(f);
         assert_int_equal(f->last_type, MSG_START);
-        assert_int_equal(f->n_fds, START_FDS_MIN);
+        assert_int_equal(f->n_fds, START_FDS);
         assert_true(f->kept_fd >= 0);
 }
 
 static void test_queue_of_a_peer_that_goes(void **state) {
         struct fixture *f = *state;
         unsigned int before = count_fds();
-        int fds[START_FDS_MIN];
+        int fds[START_FDS];
 
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+        for (unsigned int i = 0; i < START_FDS; i++)
                 fds[i] = eventfd(0, EFD_CLOEXEC);
         for (unsigned int i = 0; i < 800; i++)
-                assert_int_equal(channel_send(f->channel, MSG_START, &start, fds, START_FDS_MIN),
-                                 0);
-        for (unsigned int i = 0; i < START_FDS_MIN; i++)
+                assert_int_equal(channel_send(f->channel, MSG_START, &start, fds, START_FDS), 0);
+        for (unsigned int i = 0; i < START_FDS; i++)
                 close(fds[i]);
         close_fd(&f->peer_fd);
         turn(f);

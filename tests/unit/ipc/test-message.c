@@ -11,7 +11,7 @@ static void test_every_type_has_its_row(void **state) {
                 assert_true(info->record.size <= sizeof(union message));
                 assert_true(info->record.n_fields <= 64);
                 assert_true(info->n_fds_min <= info->n_fds_max);
-                assert_true(info->n_fds_max <= START_FDS_MAX);
+                assert_true(info->n_fds_max <= PREPARE_FDS_MAX);
                 for (unsigned int k = 0; k < i; k++)
                         assert_string_not_equal(info->record.name, message_types[k].record.name);
                 for (uint32_t k = 0; k < info->record.n_fields; k++) {
@@ -25,8 +25,9 @@ static void test_every_type_has_its_row(void **state) {
 static void test_rows_are_in_place(void **state) {
         assert_string_equal(message_types[MSG_START].record.name, "start");
         assert_int_equal(message_types[MSG_START].record.size, sizeof(struct msg_start));
-        assert_int_equal(message_types[MSG_START].n_fds_min, START_FDS_MIN);
-        assert_int_equal(message_types[MSG_START].n_fds_max, START_FDS_MAX);
+        assert_int_equal(message_types[MSG_START].n_fds_min, START_FDS);
+        assert_int_equal(message_types[MSG_START].n_fds_max, START_FDS);
+        assert_string_equal(message_types[MSG_PREPARED].record.name, "prepared");
         assert_string_equal(message_types[MSG_STOPPED].record.name, "stopped");
         assert_int_equal(message_types[MSG_STOPPED].record.size, sizeof(struct msg_stopped));
         assert_string_equal(message_types[MSG_FETCH_RESULT].record.name, "fetch-result");

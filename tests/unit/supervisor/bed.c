@@ -43,9 +43,12 @@ void bed_put_file(const struct bed *bed, const char *path, const void *data, siz
 }
 
 void bed_restart(struct bed *bed) {
-        const char *const argv[] = { TEST_GADGETD, "--root",   bed->root,   "--broker",
-                                     TEST_BROKER,  "--worker", "/bin/true", "--log-level",
-                                     "debug",      NULL };
+        const char *argv[] = { TEST_GADGETD, "--root",   bed->root,   "--broker",
+                               TEST_BROKER,  "--worker", "/bin/true", "--log-level",
+                               "debug",      NULL,       NULL };
+
+        if (!bed->has_spare)
+                argv[9] = "--no-spare";
 
         run_free(bed->daemon);
         bed->daemon = run_new(&(struct run_spec){ .argv = argv, .dir = bed->root });
@@ -54,9 +57,14 @@ void bed_restart(struct bed *bed) {
 }
 
 struct bed *bed_new(void) {
+        return bed_new_spare(false);
+}
+
+struct bed *bed_new_spare(bool has_spare) {
         struct bed *bed = calloc(1, sizeof(*bed));
 
         assert_non_null(bed);
+        bed->has_spare = has_spare;
         snprintf(bed->root, sizeof(bed->root), "/tmp/gadget-bed-XXXXXX");
         assert_non_null(mkdtemp(bed->root));
         assert_int_equal(chmod(bed->root, 0755), 0); /* other users of tests connect as well */

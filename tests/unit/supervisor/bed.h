@@ -14,13 +14,15 @@
 struct bed {
         char root[64];
         struct run *daemon;
+        bool has_spare;
 };
 
 /* Also after a failed test, whose daemon's log it shows: the fixture of every test with a bed. */
 #define BED_TEST(_test) cmocka_unit_test_setup_teardown(_test, NULL, bed_teardown)
 int bed_teardown(void **state);
 
-struct bed *bed_new(void);
+struct bed *bed_new(void); /* without a spare: what there is, a test asked for */
+struct bed *bed_new_spare(bool has_spare);
 /* Starts gadgetd on the same root again, after it has ended. */
 void bed_restart(struct bed *bed);
 /* SIGTERM unless it has ended; fails the test when it does not end well or leaves something behind.

@@ -5,7 +5,7 @@
  * written when RUNNING begins; SIGUSR1 writes as many again source=N                      data
  * source of the rows drop=N                        counted as kernel-full drops
  *   fault=start|run|stop          says FAULT then
- *   die=start|started|run|stop|stopping   kills itself with SIGKILL then
+ *   die=start|run|stop|stopping   kills itself with SIGKILL then
  *   hang=start|stop               does nothing then
  *   end=run                       comes to its own end once the rows are written
  *   unclean=1                     says STOPPED without having drained
@@ -198,9 +198,6 @@ static void run(void) {
                 die();
         if (param_is("hang", "start"))
                 return;
-        start_worker();
-        if (param_is("die", "started"))
-                die();
         if (param_is("fault", "start")) {
                 say_fault();
                 return;
@@ -231,11 +228,17 @@ static int listen_at(int dir_fd) {
         return listen(fd, 1) < 0 ? -errno : 0;
 }
 
+static int on_prepare(struct received *received) {
+        if (listen_at(received->fds[PREPARE_FD_DIR]) < 0)
+                return -EPROTO;
+        start_worker();
+        say(MSG_PREPARED, NULL);
+        return 0;
+}
+
 static int on_start(struct received *received) {
         const struct msg_start *start = &received->msg->start;
 
-        if (listen_at(received->fds[START_FD_DIR]) < 0)
-                return -EPROTO;
         fake.params = malloc(start->params.len);
         memcpy(fake.params, start->params.data, start->params.len);
         fake.params_len = start->params.len;
@@ -249,12 +252,14 @@ static int on_start(struct received *received) {
 
 static bool permit(void *owner, enum message_type type) {
         (void)owner;
-        return type == MSG_START || type == MSG_STOP;
+        return type == MSG_PREPARE || type == MSG_START || type == MSG_STOP;
 }
 
 static int on_message(void *owner, struct received *received) {
         (void)owner;
-        return received->type == MSG_START ? on_start(received) : stop();
+        return received->type == MSG_PREPARE ? on_prepare(received)
+               : received->type == MSG_START ? on_start(received)
+                                             : stop();
 }
 
 static void on_closed(void *owner, int r, const struct error *err) {
