@@ -10,7 +10,7 @@
 #define MAP_TYPE_CGRP_STORAGE 32 /* Linux 6.2, newer than the headers of Debian 12 */
 
 /* Maps whose elements are read and written as they are, or refer to objects of the same gadget. The
- * rest redirect packets or steer sockets, which no gadget does. */
+ * rest redirect packets or steer sockets. */
 static const uint64_t offered =
         BIT(BPF_MAP_TYPE_HASH) | BIT(BPF_MAP_TYPE_ARRAY) | BIT(BPF_MAP_TYPE_PROG_ARRAY) |
         BIT(BPF_MAP_TYPE_PERF_EVENT_ARRAY) | BIT(BPF_MAP_TYPE_PERCPU_HASH) |
@@ -25,9 +25,13 @@ static const uint64_t offered =
 static const uint64_t per_cpu = BIT(BPF_MAP_TYPE_PERCPU_HASH) | BIT(BPF_MAP_TYPE_PERCPU_ARRAY) |
                                 BIT(BPF_MAP_TYPE_LRU_PERCPU_HASH);
 
-/* Keys that are fds: a worker has none that the kernel could mean. */
-static const uint64_t keyed_by_fd = BIT(BPF_MAP_TYPE_SK_STORAGE) | BIT(BPF_MAP_TYPE_INODE_STORAGE) |
-                                    BIT(BPF_MAP_TYPE_TASK_STORAGE) | BIT(MAP_TYPE_CGRP_STORAGE);
+/* They steer sockets: for the programs that a gadget has only with --allow-unsafe. */
+static const uint64_t unsafe = BIT(BPF_MAP_TYPE_SOCKMAP) | BIT(BPF_MAP_TYPE_SOCKHASH);
+
+/* Keys, or values, that are fds: a worker has none that the kernel could mean. */
+static const uint64_t of_fds = BIT(BPF_MAP_TYPE_SOCKMAP) | BIT(BPF_MAP_TYPE_SOCKHASH) |
+                               BIT(BPF_MAP_TYPE_SK_STORAGE) | BIT(BPF_MAP_TYPE_INODE_STORAGE) |
+                               BIT(BPF_MAP_TYPE_TASK_STORAGE) | BIT(MAP_TYPE_CGRP_STORAGE);
 
 /* Values that are fds on their way in. OBJECT_NONE: plain bytes. */
 static enum object_kind value_kind(uint32_t type) {
@@ -66,7 +70,13 @@ static int check_create(const struct broker *b, const struct broker_map_create *
         if (strnlen(create->name, sizeof(create->name)) == sizeof(create->name))
                 return error_set(err, ERROR_INVALID, -EPROTO,
                                  "the worker's request 'map create' has a name without an end");
-        if (!is_one_of(offered, create->map_type))
+        if (is_one_of(unsafe, create->map_type)) {
+                if (!b->allow_unsafe)
+                        return error_set(err, ERROR_DENIED, -EPERM,
+                                         "map '%s' of type %s can decide over what the host does; "
+                                         "root may permit it with --allow-unsafe",
+                                         create->name, type_name);
+        } else if (!is_one_of(offered, create->map_type))
                 return error_set(err, ERROR_DENIED, -EPERM,
                                  "map '%s' is of type %s (%" PRIu32
                                  "), which gadgets are not given",
@@ -171,7 +181,7 @@ static int find_elem(struct broker *b, const struct request *request, uint64_t v
 
 /* The kernel would take these keys for fds, and values of this size are not for messages. */
 static int unsupported(const struct object *map) {
-        if (is_one_of(keyed_by_fd, map->map.type))
+        if (is_one_of(of_fds, map->map.type))
                 return -EOPNOTSUPP;
         if (map->map.value_size > LIMIT_BROKER_PAYLOAD_MAX / 2 ||
             map->map.key_size > LIMIT_BROKER_PAYLOAD_MAX / 2)

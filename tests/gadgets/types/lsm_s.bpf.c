@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "type.h"
 
-SEC("lsm.s/path_rmdir")
-int BPF_PROG(on_rmdir, const struct path *dir, struct dentry *dentry, int result) {
+SEC("lsm.s/inode_rmdir")
+int BPF_PROG(on_rmdir, struct inode *dir, struct dentry *dentry, int result) {
         put_current(ctx, 1, -result);
         return result;
 }

@@ -3,13 +3,12 @@
 
 #include <bpf/usdt.bpf.h>
 
-const volatile __u32 only_pid = 0;
-GADGET_PARAM(only_pid);
+/* The program with the probe. */
+const volatile char path[256] = "";
+GADGET_PARAM(path);
 
-/* glibc has probes of its own. */
-SEC("usdt/libc:libc:setjmp")
-int BPF_USDT(on_setjmp) {
-        if (bpf_get_current_pid_tgid() >> 32 == only_pid)
-                put_current(ctx, 1, bpf_usdt_arg_cnt(ctx));
+SEC("usdt/PROGRAM:gadget_test:ping")
+int BPF_USDT(on_ping, int value) {
+        put_current(ctx, 1, value);
         return 0;
 }

@@ -261,6 +261,7 @@ static void make_good(struct example *m, enum broker_type type) {
         case _BROKER_REQUEST_MAX:
         case BROKER_HELLO:
         case BROKER_START:
+        case BROKER_CONTAINER:
         case BROKER_STOP:
                 break;
         }
