@@ -97,6 +97,17 @@ static void print_version(struct printer *p, const char *daemon) {
         printer_end(p);
 }
 
+/* Whoever may not ask a gadgetd must not read that there is none. */
+static void say_versions(const char *daemon, int r) {
+        printf("gadgetctl %s\n", GADGET_VERSION);
+        if (r == 0)
+                printf("gadgetd %s\n", daemon);
+        else if (r == -EACCES || r == -EPERM)
+                puts("gadgetd may not be asked by this user");
+        else
+                puts("gadgetd does not run");
+}
+
 /* Says its own version even where no gadgetd runs. */
 int cmd_version(struct args *args) {
         enum output_format format = output_format_of(args, FORMAT_TABLE);
@@ -110,8 +121,7 @@ int cmd_version(struct args *args) {
         if (r == 0)
                 daemon = connection_server_version(session.connection);
         if (format == FORMAT_TABLE) {
-                printf("gadgetctl %s\n", GADGET_VERSION);
-                printf(daemon[0] ? "gadgetd %s\n" : "gadgetd does not run%s\n", daemon);
+                say_versions(daemon, r);
                 return EXIT_OK;
         }
         if (out_init(&out, STDOUT_FILENO, OUT_SIZE) < 0)

@@ -312,6 +312,9 @@ static void test_strangers_are_denied(void **state) {
         assert_true(strlen(run_err(run)) > 0);
         run = env_run_as(env, 65534, "list", NULL);
         assert_int_equal(run_exit(run), 4);
+        run = env_run_as(env, 65534, "version", NULL);
+        assert_int_equal(run_exit(run), 0);
+        assert_null(strstr(run_out(run), "does not run"));
 }
 
 /* The owner of a foreground run goes in the hardest way; its gadget goes with it. */
