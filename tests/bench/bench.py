@@ -5,7 +5,7 @@ costs, measured in the same call because machines differ and are shared. Prints 
 
 open    a program opens /dev/null in a loop at full speed; rows go to a file as columns
 flood   getppid() in a loop, 128-byte events of 12 fields
-start   time from starting the tracer to its first row on a terminal
+start   time from starting the tracer to its first row on a terminal; a resident daemon has had time to prepare a worker
 memory  PSS of gadgetd, broker and worker, and kernel memory of the gadget's maps
 
 CPU is what the kernel's scheduler accounts to the tracer's processes (/proc/PID/schedstat, all threads), from the moment the load
@@ -53,11 +53,23 @@ class Bench:
     def gadgetctl(self, *args):
         return [os.path.join(self.root, "usr/bin/gadgetctl"), "--root", self.root, *args]
 
-    def start_daemon(self):
-        self.daemon = subprocess.Popen([os.path.join(self.root, "usr/bin/gadgetd"), "--root", self.root],
+    def start_daemon(self, *options):
+        self.daemon = subprocess.Popen([os.path.join(self.root, "usr/bin/gadgetd"), "--root", self.root, *options],
                                        stderr=open(os.path.join(self.tmp, "gadgetd.log"), "w"))
         path = os.path.join(self.root, "run/gadgetd/gadgetd.sock")
         until(lambda: os.path.exists(path), "gadgetd's socket")
+
+    def wait_spare(self):
+        """Until gadgetd has a worker ready for the next run: its cgroups are the last thing that it gets."""
+        def is_there():
+            for pid in descendants(self.daemon.pid):
+                try:
+                    if comm(pid) == "gadget-worker" and "/gadgetd/" in open(f"/proc/{pid}/cgroup").read():
+                        return True
+                except OSError:
+                    pass
+            return False
+        until(is_there, "a spare worker")
 
     def stop_daemon(self):
         if self.daemon:
@@ -175,6 +187,7 @@ class Bench:
             for name, wants_daemon, argv in ways:
                 if wants_daemon:
                     self.start_daemon()
+                    self.wait_spare()
                 times[name].append(1000 * self.first_row(argv, skip))
                 self.stop_daemon()
         load.stdin.close()
@@ -190,6 +203,10 @@ class Bench:
 
     def memory(self):
         self.start_daemon()
+        self.wait_spare()
+        spare = sum(pss(pid) for pid in descendants(self.daemon.pid))
+        self.stop_daemon()
+        self.start_daemon("--no-spare")
         subprocess.run(self.gadgetctl("run", "trace_open", "--detach", "--name", "m"), check=True,
                        stdout=subprocess.DEVNULL)
         load = subprocess.Popen([self.program("load"), "open", "1", self.cpu], stdin=subprocess.PIPE,
@@ -205,6 +222,7 @@ class Bench:
         shown = {name: pss(pid) for name, pid in sorted(pids.items())}
         shown["broker + worker"] = sum(v for k, v in shown.items() if k.startswith("gadget-"))
         shown["worker without both rings"] = pss(pids["gadget-worker"], without=("gadget-ring", "bpf-map", "bpf_ringbuf"))
+        shown["spare broker + worker"] = spare
         shown["maps in the kernel"] = map_bytes(pids.values()) // 1024
         for name, kib in shown.items():
             print(f"  {name:<26} {kib:10}")

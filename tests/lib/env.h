@@ -64,7 +64,8 @@ void env_wait_state(struct env *env, const char *name, const char *state);
 /* A stream connection to gadgetd.sock that has said nothing yet. */
 int env_connect(struct env *env);
 
-/* Open descriptors and children of the daemon, for before-and-after comparisons. */
+/* Open descriptors and children of the daemon, for before-and-after comparisons (with --no-spare: a
+ * spare comes and goes when it likes). */
 size_t env_daemon_fds(struct env *env);
 pid_t env_child(struct env *env, pid_t parent,
                 const char *comm); /* first child of that name, 0 = none */

@@ -68,7 +68,7 @@ static void test_broken_frames_close_the_client(void **state) {
 
         test_needs(NEED_ROOT);
         test_needs(NEED_BPF_TRACEPOINT);
-        env_start(env, NULL);
+        env_start(env, "--no-spare", NULL);
         neighbour = start_neighbour(env);
         before = env_daemon_fds(env);
         for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
@@ -219,7 +219,7 @@ static void test_too_many_clients(void **state) {
         ssize_t n;
 
         test_needs(NEED_ROOT);
-        env_start(env, NULL);
+        env_start(env, "--no-spare", NULL);
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
                 fds[i] = env_connect(env);
                 assert_true(fds[i] >= 0);

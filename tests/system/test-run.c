@@ -400,7 +400,7 @@ static void test_nothing_adds_up(void **state) {
 
         test_needs(NEED_ROOT);
         test_needs(NEED_BPF_TRACEPOINT);
-        env_start(env, NULL);
+        env_start(env, "--no-spare", NULL);
         act_detach(env, "trace_open", "first", 0);
         env_ctl(env, 0, "stop", "first", NULL);
         before = env_daemon_fds(env);
