@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "broker/cgroup.h"
+#include "broker/container.h"
 #include "broker/message.h"
 #include "broker/object.h"
 #include "broker/worker.h"
@@ -92,6 +93,7 @@ struct broker {
                              force */
         struct buf start; /* the start message, likewise */
 
+        struct container_rows containers;
         struct objects objects;
         struct tracepoint *tracepoints;
         size_t n_tracepoints;

@@ -170,13 +170,13 @@ static bool permit(void *owner, enum message_type type) {
         case BROKER_PREPARED:
         case BROKER_KILLED: /* late: the worker has died meanwhile */
         case BROKER_GONE:
-                return type == MSG_START || type == MSG_STOP;
+                return type == MSG_START || type == MSG_STOP || type == MSG_CONTAINER_SET;
         case BROKER_LOADING:
         case BROKER_RUNNING:
         case BROKER_STOPPING:
                 break;
         }
-        return type == MSG_STOP;
+        return type == MSG_STOP || type == MSG_CONTAINER_SET;
 }
 
 static int on_message(void *owner, struct received *received) {
@@ -186,6 +186,8 @@ static int on_message(void *owner, struct received *received) {
                 return broker_prepare(b, received);
         if (received->type == MSG_START)
                 return broker_start(b, received);
+        if (received->type == MSG_CONTAINER_SET)
+                return containers_set(b, &received->msg->container_set);
         stop(b, received->msg->stop.kill);
         return 0;
 }
@@ -244,6 +246,7 @@ struct broker *broker_free(struct broker *b) {
         channel_free(b->gadgetd);
         loop_free(b->loop);
         objects_done(&b->objects);
+        containers_done(b);
         cgroups_done(&b->cgroups);
         worker_done(&b->worker);
         assembler_done(&b->assembler);

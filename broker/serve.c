@@ -140,6 +140,7 @@ static int on_worker_message(struct loop_io *io, uint32_t events) {
                         return 0;
                 }
         }
+        containers_flush(b);
         return update_worker_events(b);
 }
 /* Escaped at once: it goes up as the detail of a fault, and a worker may log anything. */

@@ -106,6 +106,12 @@ static int load_object(const struct args *args, const char *path, struct run *ru
                                        : 0;
 }
 
+static bool is_choosy(const struct args *args) {
+        return args->containers || args->container_name || args->container_runtime ||
+               args->container_image || args->container_digest || args->container_id ||
+               args->k8s_namespace || args->k8s_pod || args->k8s_container;
+}
+
 static int prepare(const struct args *args, struct run *run, struct error *err) {
         const char *word = args->words.items[0];
         int r = 0;
@@ -136,8 +142,16 @@ static int prepare(const struct args *args, struct run *run, struct error *err) 
         run->request.detach = args->detach;
         run->request.timeout_ns = args->timeout_ns;
         run->request.allow_unsafe = args->allow_unsafe;
-        /* As long as no container can be chosen, everything is wanted. */
-        run->request.host = true;
+        run->request.container_name = args->container_name;
+        run->request.container_runtime = args->container_runtime;
+        run->request.container_image = args->container_image;
+        run->request.container_digest = args->container_digest;
+        run->request.container_id = args->container_id;
+        run->request.k8s_namespace = args->k8s_namespace;
+        run->request.k8s_pod = args->k8s_pod;
+        run->request.k8s_container = args->k8s_container;
+        /* Who chooses nothing wants everything (docs/decisions/004). */
+        run->request.host = args->host || !is_choosy(args);
         run->request.ring_size = args->ring_size;
         return 0;
 }

@@ -48,6 +48,17 @@ struct args {
         uint64_t ring_size;
         bool detach;
         bool host;
+        bool watch;
+        bool containers; /* no process of the host, also without a selection */
+        /* Selections, as in struct req_instance_run. */
+        const char *container_name;
+        const char *container_runtime;
+        const char *container_image;
+        const char *container_digest;
+        const char *container_id;
+        const char *k8s_namespace;
+        const char *k8s_pod;
+        const char *k8s_container;
         bool allow_unsafe;
         bool privs;
         bool quiet;
@@ -142,6 +153,7 @@ int cmd_attach(struct args *args);
 int cmd_list(struct args *args);
 int cmd_show(struct args *args);
 int cmd_stop(struct args *args);
+int cmd_containers(struct args *args);
 int cmd_build(struct args *args);
 int cmd_tag(struct args *args);
 int cmd_image_list(struct args *args);

@@ -51,7 +51,17 @@ static const struct option_info run_options[] = {
         VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Stop after 10s, 500ms, 1m30s; a bare number is seconds"),
         FLAG("detach", 'd', detach, "Leave the gadget running, print its id and return"),
         VALUE("name", 0, OPTION_TEXT, name, "NAME", "Name of the instance; by default one is made up"),
-        FLAG("host", 0, host, "Include what happens outside of containers (so it is while containers cannot be chosen)"),
+        VALUE("container", 'c', OPTION_TEXT, container_name, "NAMES", "Only these containers: a,b,!c; ! excludes, a word may end in *"),
+        VALUE("containername", 0, OPTION_TEXT, container_name, "NAMES", "The same"),
+        VALUE("runtimes", 'r', OPTION_TEXT, container_runtime, "NAMES", "Only containers of these runtimes: docker, containerd, cri-o, podman, runc, crun"),
+        VALUE("container-id", 0, OPTION_TEXT, container_id, "IDS", "Only containers with these ids"),
+        VALUE("container-image", 0, OPTION_TEXT, container_image, "NAMES", "Only containers of these images"),
+        VALUE("container-digest", 0, OPTION_TEXT, container_digest, "DIGESTS", "Only containers of images with these digests"),
+        VALUE("k8s-namespace", 0, OPTION_TEXT, k8s_namespace, "NAMES", "Only containers of these Kubernetes namespaces"),
+        VALUE("k8s-podname", 0, OPTION_TEXT, k8s_pod, "NAMES", "Only containers of these pods"),
+        VALUE("k8s-containername", 0, OPTION_TEXT, k8s_container, "NAMES", "Only containers of these names in their pods"),
+        FLAG("containers", 0, containers, "All containers, and nothing of the host; so it is when containers are chosen"),
+        FLAG("host", 0, host, "Include what happens outside of containers; so it is when nothing is chosen"),
         VALUE("ring-size", 0, OPTION_SIZE, ring_size, "SIZE", "Size of the event ring, a power of two such as 4M"),
         VALUE("definition", 0, OPTION_TEXT, definition, "FILE", "gadget.yaml for IMAGE when that is an object file", NULL, COMPLETE_FILE),
         FLAG("allow-unsafe", 0, allow_unsafe, "Permit helpers that can change the system (root only)"),
@@ -63,6 +73,10 @@ static const struct option_info attach_options[] = {
         VALUE("tail", 0, OPTION_COUNT, tail, "N", "Print the last N rows first, as far as the event ring holds them; \"all\" = all of these"),
 };
 static const struct option_info list_options[] = { OPTION_LIST_OUTPUT };
+static const struct option_info containers_options[] = {
+        OPTION_LIST_OUTPUT,
+        FLAG("watch", 'w', watch, "Print the list again whenever it has changed"),
+};
 static const struct option_info show_options[] = {
         OPTION_OBJECT_OUTPUT,
         FLAG("privs", 0, privs, "Add the privileges of worker and broker, read back from the kernel"),
@@ -94,6 +108,9 @@ const struct command commands[] = {
           OPTIONS(attach_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_INSTANCE, .run = cmd_attach },
         { .name = "list", .aliases = { "ps", "ls" }, .arguments = "", .summary = "List the instances",
           OPTIONS(list_options), .run = cmd_list },
+        { .name = "containers", .arguments = "", .summary = "List the containers of this host",
+          .description = "Whoever made them: what has a mount namespace and a cgroup of its own is listed, with the names that runtimes have written down.",
+          OPTIONS(containers_options), .run = cmd_containers },
         { .name = "show", .arguments = "INSTANCE", .summary = "Show one instance: state, permissions, losses",
           OPTIONS(show_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_INSTANCE, .run = cmd_show },
         { .name = "stop", .aliases = { "rm", "delete" }, .arguments = "INSTANCE...", .summary = "Stop instances",

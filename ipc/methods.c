@@ -41,6 +41,14 @@ static const struct field instance_run_request[] = {
         F_BOOL(struct req_instance_run, host, 0, "Show events of processes outside containers as well; default false."),
         F_U64(struct req_instance_run, ring_size, 0, LIMIT_EVENT_RING_MAX,
               "Bytes of the event ring, a power of two; default 0 = the daemon's choice."),
+        F_STR(struct req_instance_run, container_name, 0, LIMIT_SELECTION_MAX, "Containers of these names, a list like a,b,!c where ! excludes and a word may end in *; default anything."),
+        F_STR(struct req_instance_run, container_runtime, 0, LIMIT_SELECTION_MAX, "Containers of these runtimes, such a list; default anything."),
+        F_STR(struct req_instance_run, container_image, 0, LIMIT_SELECTION_MAX, "Containers of these images, such a list; default anything."),
+        F_STR(struct req_instance_run, container_digest, 0, LIMIT_SELECTION_MAX, "Containers of images with these digests, such a list; default anything."),
+        F_STR(struct req_instance_run, container_id, 0, LIMIT_SELECTION_MAX, "Containers with these ids, such a list; default anything."),
+        F_STR(struct req_instance_run, k8s_namespace, 0, LIMIT_SELECTION_MAX, "Containers of these Kubernetes namespaces, such a list; default anything."),
+        F_STR(struct req_instance_run, k8s_pod, 0, LIMIT_SELECTION_MAX, "Containers of these pods, such a list; default anything."),
+        F_STR(struct req_instance_run, k8s_container, 0, LIMIT_SELECTION_MAX, "Containers of these names in their pods, such a list; default anything."),
 };
 static const struct field instance_run_reply[] = {
         F_STR(struct rep_instance_run, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
@@ -82,6 +90,15 @@ static const struct field instance_show_request[] = {
 };
 static const struct field object_reply[] = {
         F_ANY(struct rep_object, object, REQUIRED, REPLY_MAX, "Map of what there is to say."),
+};
+
+static const struct field container_list_request[] = {
+        F_U64(struct req_container_list, after, 0, UINT64_MAX, "Wait until the list is newer than this generation; default 0 = now."),
+};
+static const struct field container_list_reply[] = {
+        F_ANY(struct rep_container_list, items, REQUIRED, REPLY_MAX,
+              "Array of maps {name, runtime, id, pid, image, digest, started, mntns, netns, cgroup, cgroup_id, host_network, k8s_namespace, k8s_pod, k8s_container}."),
+        F_U64(struct rep_container_list, generation, REQUIRED, UINT64_MAX, "Grows with each change."),
 };
 
 static const struct field image_ref_request[] = {
@@ -144,6 +161,11 @@ const struct method_info methods[_METHOD_MAX] = {
         [METHOD_INSTANCE_STOP] = {
                 "instance.stop", REQUEST("instance.stop", instance_ref, instance_ref_request), NOTHING("reply"),
                 "Stops an instance and answers when nothing of it is left in the kernel."
+        },
+        [METHOD_CONTAINER_LIST] = {
+                "container.list", REQUEST("container.list", container_list, container_list_request),
+                REPLY(container_list, container_list_reply),
+                "Lists the containers of this host, whoever made them."
         },
         [METHOD_IMAGE_LIST] = {
                 "image.list", NOTHING("image.list"), REPLY(list, list_reply),

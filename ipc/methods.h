@@ -17,6 +17,7 @@ enum method {
         METHOD_INSTANCE_LIST,
         METHOD_INSTANCE_SHOW,
         METHOD_INSTANCE_STOP,
+        METHOD_CONTAINER_LIST,
         METHOD_IMAGE_LIST,
         METHOD_IMAGE_INSPECT,
         METHOD_IMAGE_TAG,
@@ -52,6 +53,15 @@ struct req_instance_run {
         bool allow_unsafe;
         bool host;          /* include host processes */
         uint64_t ring_size; /* bytes, power of two; 0 = default */
+        /* Lists "a,b,!c"; NULL = anything. */
+        const char *container_name;
+        const char *container_runtime;
+        const char *container_image;
+        const char *container_digest;
+        const char *container_id;
+        const char *k8s_namespace;
+        const char *k8s_pod;
+        const char *k8s_container;
 };
 /* Sent once the gadget runs (or has failed: then an error). */
 struct rep_instance_run {
@@ -90,6 +100,14 @@ struct rep_object {
         struct bytes object; /* any: map */
 };
 
+struct req_container_list {
+        uint64_t after; /* wait for a list newer than this */
+};
+struct rep_container_list {
+        struct bytes items;  /* any: array of maps */
+        uint64_t generation; /* for `after` */
+};
+
 struct req_image_ref {
         const char *image;
 };
@@ -116,6 +134,7 @@ union request {
         struct req_instance_attach instance_attach;
         struct req_instance_detach instance_detach;
         struct req_instance_show instance_show;
+        struct req_container_list container_list;
         struct req_image_ref image_ref;
         struct req_image_tag image_tag;
         struct req_image_build image_build;

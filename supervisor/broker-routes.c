@@ -57,6 +57,11 @@ static int on_stopped(struct broker *broker, const union message *msg) {
         return 0;
 }
 
+static int on_container_done(struct broker *broker, const union message *msg) {
+        containers_on_done(&broker->sup->containers, msg->container_done.serial);
+        return 0;
+}
+
 #define IN(_state) (1u << INSTANCE_##_state)
 #define LATE (IN(STOPPING) | IN(KILLING))
 #define SPARE (1u << _INSTANCE_STATE_MAX) /* there is no instance yet */
@@ -71,6 +76,7 @@ static const struct route {
         { MSG_PREPARED, SPARE | IN(STARTING) | LATE, on_prepared },
         { MSG_READY, IN(STARTING) | LATE, on_ready },
         { MSG_FAULT, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_fault },
+        { MSG_CONTAINER_DONE, IN(STARTING) | IN(RUNNING) | LATE, on_container_done },
         { MSG_STOPPED, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_stopped },
 };
 

@@ -157,6 +157,7 @@ static const struct client_route {
         [METHOD_INSTANCE_LIST] = { RIGHT_VIEW, on_instance_list },
         [METHOD_INSTANCE_SHOW] = { RIGHT_ADMIN, on_instance_show },
         [METHOD_INSTANCE_STOP] = { RIGHT_ADMIN, on_instance_stop },
+        [METHOD_CONTAINER_LIST] = { RIGHT_VIEW, on_container_list },
         [METHOD_IMAGE_LIST] = { RIGHT_VIEW, on_image_list },
         [METHOD_IMAGE_INSPECT] = { RIGHT_ADMIN, on_image_inspect },
         [METHOD_IMAGE_TAG] = { RIGHT_ADMIN, on_image_tag },

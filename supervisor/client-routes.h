@@ -33,6 +33,7 @@ int on_instance_detach(struct call *call, const union request *request, struct e
 int on_instance_list(struct call *call, const union request *request, struct error *err);
 int on_instance_show(struct call *call, const union request *request, struct error *err);
 int on_instance_stop(struct call *call, const union request *request, struct error *err);
+int on_container_list(struct call *call, const union request *request, struct error *err);
 int on_image_list(struct call *call, const union request *request, struct error *err);
 int on_image_inspect(struct call *call, const union request *request, struct error *err);
 int on_image_tag(struct call *call, const union request *request, struct error *err);

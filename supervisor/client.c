@@ -310,6 +310,7 @@ struct client *client_free(struct client *client) {
 
         if (!client)
                 return NULL;
+        containers_forget_client(&client->sup->containers, client);
         while ((waiter = LIST_FIRST(&client->waiters)))
                 waiter_free(waiter);
         while ((stream = LIST_FIRST(&client->streams)))
@@ -319,6 +320,7 @@ struct client *client_free(struct client *client) {
         close_fd(&client->fd);
         buf_done(&client->in);
         buf_done(&client->out);
+        transfers_on_client_gone(client);
         LIST_REMOVE(client, link);
         client->sup->n_clients--;
         free(client);
@@ -341,6 +343,7 @@ void client_close(struct client *client) {
         if (client->is_closing)
                 return;
         client->is_closing = true;
+        transfers_on_client_gone(client);
         loop_io_remove(&client->io);
         loop_defer(sup->loop, &client->free_defer, on_free);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {

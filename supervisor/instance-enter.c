@@ -88,10 +88,11 @@ static void take_spare(struct instance *in) {
         }
 }
 
-static void enter_starting(struct instance *in) {
+void instance_begin(struct instance *in) {
         struct error err = {};
         int r;
 
+        in->waits_for_containers = false;
         take_spare(in);
         r = broker_start(in->broker, &err);
         if (r < 0) {
@@ -101,6 +102,25 @@ static void enter_starting(struct instance *in) {
                         outcome_fail(&in->outcome, &err, NULL);
                 instance_schedule(in, EVENT_FAULT);
                 return;
+        }
+        containers_join(&in->sup->containers, in);
+}
+
+/* What filters by container begins with those that run already. */
+static void enter_starting(struct instance *in) {
+        struct containers *cs = &in->sup->containers;
+        struct error err = {};
+
+        if (in->is_inspect || in->is_host_wide) {
+                instance_begin(in);
+        } else if (containers_need(cs, &err) < 0) {
+                outcome_fail(&in->outcome, &err, NULL);
+                instance_schedule(in, EVENT_FAULT);
+                return;
+        } else if (cs->is_ready) {
+                instance_begin(in);
+        } else {
+                in->waits_for_containers = true;
         }
         set_deadline(in, START_DEADLINE, "start deadline");
 }
@@ -114,6 +134,9 @@ static void enter_running(struct instance *in) {
                 instance_schedule(in, EVENT_FAULT);
                 return;
         }
+        /* For the names alone nobody has to wait. */
+        if (!in->is_inspect && containers_need(&in->sup->containers, NULL) < 0)
+                log_warning("events of containers are shown without their names");
         waiters_on_running(in);
         if (in->is_inspect) { /* it has said what it is */
                 outcome_wish(&in->outcome, CAUSE_FINISHED);
@@ -122,6 +145,7 @@ static void enter_running(struct instance *in) {
 }
 
 static void enter_stopping(struct instance *in) {
+        in->waits_for_containers = false;
         set_deadline(in, STOP_DEADLINE, "stop deadline");
         if (in->broker->pid > 0)
                 broker_stop(in->broker);
@@ -148,6 +172,7 @@ static void enter_final(struct instance *in) {
         log_info("'%s' is over: %s", in->name, outcome_cause_name(&in->outcome));
         in->ended_ns = clock_ns(CLOCK_REALTIME);
         loop_timer_clear(&in->timeout);
+        containers_leave(&in->sup->containers, in);
         instance_listen(in, false);
         close_fd(&in->bell_fd);
         close_fd(&in->ring_fd);

@@ -73,9 +73,12 @@ int on_instance_run(struct call *call, const union request *request, struct erro
                 return error_set(err, ERROR_INVALID, -EINVAL,
                                  "instance.run: a 'definition' without its 'object'");
         r = check_params(spec.params, err);
+        if (r == 0)
+                r = selection_init(&spec.selection, run, err);
         if (r < 0)
                 return r;
         r = instance_new(sup, &spec, &in, err);
+        selection_done(&spec.selection);
         if (r < 0)
                 return r;
         r = call_wait(call, in);

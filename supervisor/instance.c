@@ -72,6 +72,8 @@ static int copy_spec(struct instance *in, const struct instance_spec *spec) {
         in->allow_unsafe = spec->allow_unsafe;
         in->is_host_wide = spec->is_host_wide;
         in->is_inspect = spec->is_inspect;
+        if (selection_copy(&spec->selection, &in->selection) < 0)
+                return -ENOMEM;
         in->image_name = strdup(spec->image ? spec->image : "(object)");
         in->params = malloc(MAX(spec->params.len, (size_t)1));
         if (!in->image_name || !in->params)
@@ -155,6 +157,7 @@ struct instance *instance_free(struct instance *in) {
         close_fd(&in->bell_fd);
         image_free(in->image);
         outcome_done(&in->outcome);
+        selection_done(&in->selection);
         buf_done(&in->schema);
         buf_done(&in->permissions);
         free(in->image_name);

@@ -16,6 +16,7 @@
 #include "supervisor/instance-names.h"
 #include "supervisor/instance-state.h"
 #include "supervisor/outcome.h"
+#include "supervisor/selection.h"
 
 struct supervisor;
 struct client;
@@ -37,6 +38,7 @@ struct instance_spec {
         uint64_t ring_size; /* 0 = default */
         bool allow_unsafe;
         bool is_host_wide;
+        struct selection selection; /* borrowed too */
         bool is_inspect; /* loaded to see what it is, never attached, never listed */
 };
 
@@ -56,6 +58,8 @@ struct instance {
         bool allow_unsafe;
         bool is_host_wide;
         bool is_inspect;
+        struct selection selection;
+        bool waits_for_containers; /* starts when they are known */
         bool is_listed;       /* can be found; false = goes as soon as it can */
         bool goes_when_final; /* somebody wanted it gone: not kept for `attach` and `show` */
         bool was_running;
@@ -120,6 +124,9 @@ void instance_release(struct instance *in);
 
 /* Rows may be in the ring: called by the bell, and by whoever begins to listen. */
 void instance_listen(struct instance *in, bool listen);
+
+/* Starts its broker, now that it is known which containers there are. */
+void instance_begin(struct instance *in);
 
 /* Entry actions by state; NULL = nothing to do. */
 typedef void (*instance_enter_func)(struct instance *in);

@@ -114,10 +114,11 @@ int paths_init(struct paths *paths, const struct options *options, struct error 
                                         : join(root, GADGET_LIBEXECDIR "/gadget-broker");
         paths->worker = options->worker ? strdup(options->worker)
                                         : join(root, GADGET_LIBEXECDIR "/gadget-worker");
+        paths->watcher = join(root, GADGET_LIBEXECDIR "/gadget-watch");
         paths->bundled_store = join(root, GADGET_DATADIR "/store");
         paths->local_store = join(root, GADGET_STATEDIR "/store");
         paths->socket = join(paths->run, "/gadgetd.sock");
-        if (!paths->broker || !paths->worker || !paths->bundled_store || !paths->local_store ||
+        if (!paths->watcher || !paths->broker || !paths->worker || !paths->bundled_store || !paths->local_store ||
             !paths->socket)
                 return -ENOMEM;
         return 0;
@@ -134,6 +135,7 @@ void paths_done(struct paths *paths) {
         free(paths->socket);
         free(paths->broker);
         free(paths->worker);
+        free(paths->watcher);
         free(paths->bundled_store);
         free(paths->local_store);
         free(paths->private_name);

@@ -15,6 +15,7 @@ struct paths {
         char *socket; /* RUN/gadgetd.sock */
         char *broker; /* executables */
         char *worker;
+        char *watcher;
         char *bundled_store; /* read-only, beside the programs */
         char *local_store;   /* STATE/store */
         int run_fd;          /* of `run` */

@@ -35,6 +35,8 @@ void reaper_run(struct supervisor *sup) {
                 broker = find_broker(sup, pid);
                 if (broker)
                         broker_on_exit(broker, status);
+                else if (pid == sup->containers.pid)
+                        containers_on_exit(&sup->containers, status);
                 else
                         log_debug("orphan %d is gone", pid);
         }

@@ -145,6 +145,7 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         *sup = (struct supervisor){ .options = *options, .signals_fd = -1 };
         LIST_INIT(&sup->instances);
         LIST_INIT(&sup->clients);
+        containers_init(&sup->containers, sup);
         server_init(&sup->server, options->root);
         raise_file_limit();
         umask(0022);
@@ -181,6 +182,7 @@ void supervisor_done(struct supervisor *sup) {
         server_close(sup);
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
+        containers_done(&sup->containers);
         is_unfinished = sup->n_instances > 0 || sup->spare.broker;
         spare_done(sup);
         while ((in = LIST_FIRST(&sup->instances))) {

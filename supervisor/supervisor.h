@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "supervisor/cgroup.h"
+#include "supervisor/container.h"
 #include "supervisor/image-service.h"
 #include "supervisor/options.h"
 #include "supervisor/paths.h"
@@ -33,6 +34,7 @@ struct supervisor {
         struct spare spare;
         struct client_list clients;
         size_t n_clients;
+        struct containers containers;
         bool is_ending;
         bool is_last_call; /* only clients are left */
 };

@@ -169,14 +169,23 @@ static struct pending *find_pending(struct watch *watch, pid_t pid, pid_t parent
         return NULL;
 }
 
-static void fill_pending(struct watch *watch, struct pending *p, pid_t pid,
-                         const struct command_line *line) {
+/* runc's child is in the root file system already; paths are relative to where its parent is. */
+static pid_t find_caller(pid_t pid, pid_t parent, const char *exe) {
+        char parent_exe[4096];
+
+        return proc_link(parent, "exe", parent_exe, sizeof(parent_exe)) == 0 &&
+                               str_eq(parent_exe, exe)
+                       ? parent
+                       : pid;
+}
+
+static void fill_pending(struct watch *watch, struct pending *p, const struct command_line *line) {
         char cwd[4096], exe[4096] = "";
         const char *root = line->root;
 
-        if (proc_link(pid, "cwd", cwd, sizeof(cwd)) < 0)
+        (void)proc_link(p->pids[0], "exe", exe, sizeof(exe));
+        if (proc_link(find_caller(p->pids[0], p->pids[1], exe), "cwd", cwd, sizeof(cwd)) < 0)
                 cwd[0] = '\0';
-        (void)proc_link(pid, "exe", exe, sizeof(exe));
         if (oci_is_text(line->id, strlen(line->id)))
                 snprintf(p->info.text[OCI_ID], sizeof(p->info.text[0]), "%s", line->id);
         if (!line->bundle)
@@ -228,7 +237,7 @@ static void on_runtime(struct watch *watch, pid_t pid) {
                 .pids = { pid, parent }, .root_fd = -1, .held_fd = -1, .born_ns = now_ns()
         };
         LIST_INSERT_HEAD(&watch->pending, p, link);
-        fill_pending(watch, p, pid, &line);
+        fill_pending(watch, p, &line);
         if (watch->holds) {
                 states_read_bundle(watch, &p->info, PARSE_TIMEOUT);
                 mark_root(watch, p);

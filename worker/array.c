@@ -31,7 +31,7 @@ static int add_key(struct array *a, const struct source *source, const char *tex
         if (a->n_keys == SORT_KEYS_MAX)
                 return error_set(err, ERROR_INVALID, -EINVAL, "sort: more than %d fields",
                                  SORT_KEYS_MAX);
-        value_field_init(&key->field, f);
+        value_field_init(&key->field, source->type, f);
         key->is_descending = *text == '-';
         a->n_keys++;
         return 0;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "gadget/api.h"
+#include "worker/container.h"
 #include "worker/attach.h"
 #include "worker/elf-check.h"
 
@@ -143,6 +144,9 @@ int gadget_open(struct gadget *g, const struct host_start *start, struct error *
                 r = gadget_find_sources(g, err);
         if (r == 0)
                 r = gadget_describe(g, err);
+        for (size_t i = 0; r == 0 && i < g->n_sources; i++)
+                if (container_add_fields(g->sources[i].type, !start->is_host_wide) < 0)
+                        r = error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for fields");
         if (r == 0)
                 r = params_init(&g->params, g->object, &g->definition, err);
         return r < 0 ? r : check_programs(g, err);

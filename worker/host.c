@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/trim.h"
+#include "gadget/container-row.h"
 #include "worker/host-link.h"
 #include "worker/sandbox.h"
 
@@ -25,6 +26,8 @@ static struct {
                       */
         uint32_t seq;
         bool is_stopping;
+        bool is_running;
+        void (*on_container)(const uint8_t *data, size_t len);
         bool is_direct; /* bpf() may read maps by itself */
         struct broker_hello hello;
         int btf_fd;
@@ -132,6 +135,26 @@ static void note_stop(void) {
         (void)eventfd_write(host_fd_anchor(), 1);
 }
 
+/* True when a container was taken; false when there is something else, or nothing. */
+static bool take_container(int flags) {
+        uint8_t data[BROKER_CONTAINER_SIZE_MAX];
+        int fds[FDS_MAX] = { -1, -1, -1, -1 };
+        struct broker_frame frame;
+        struct iovec iov = PART(&frame, sizeof(frame));
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+        ssize_t n;
+
+        do
+                n = recvmsg(host.fd, &msg, MSG_PEEK | flags);
+        while (n < 0 && errno == EINTR);
+        if (n != (ssize_t)sizeof(frame) || frame.type != BROKER_CONTAINER)
+                return false;
+        n = receive_chunk(&frame, data, sizeof(data), NULL, 0, fds, MSG_DONTWAIT);
+        if (n >= 0 && host.on_container)
+                host.on_container(data, (size_t)n);
+        return n >= 0;
+}
+
 static int receive_reply(struct host_call *call) {
         struct broker_reply reply = { 0 };
         struct broker_frame frame;
@@ -140,6 +163,9 @@ static int receive_reply(struct host_call *call) {
         ssize_t n;
 
         call->out_len = 0;
+        /* Containers come unasked for, in between. */
+        while (host.is_running && take_container(0))
+                ;
         do {
                 bool is_first = got == 0;
                 size_t done = is_first ? 0 : got - sizeof(reply);
@@ -162,6 +188,15 @@ static int receive_reply(struct host_call *call) {
         call->handle = reply.handle;
         call->fd = fds[0];
         return reply.result;
+}
+
+void host_on_container(void (*handler)(const uint8_t *data, size_t len)) {
+        host.on_container = handler;
+}
+
+void host_take_containers(void) {
+        while (take_container(MSG_DONTWAIT))
+                ;
 }
 
 int host_call(struct host_call *call) {
@@ -411,6 +446,7 @@ int host_ready(struct bytes schema, struct error *err) {
         r = host_call(&call);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");
+        host.is_running = true;
         host.is_direct = may_read_maps();
         r = sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
         return r;
@@ -442,6 +478,10 @@ enum host_event host_next(void) {
 
         if (host.is_stopping)
                 return HOST_STOP;
+        if (take_container(MSG_DONTWAIT)) {
+                host_take_containers();
+                return HOST_CONTAINER;
+        }
         n = receive_chunk(&frame, NULL, 0, NULL, 0, fds, MSG_DONTWAIT);
         if (n == -EAGAIN)
                 return HOST_NONE;

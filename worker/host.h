@@ -62,10 +62,17 @@ void host_keep_objects(void);
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);
 
+/* Who hears of containers (BROKER_CONTAINER) while the gadget runs. */
+void host_on_container(void (*handler)(const uint8_t *data, size_t len));
+
+/* Hands over those that have come, without waiting. */
+void host_take_containers(void);
+
 enum host_event {
         HOST_NONE,
         HOST_STOP, /* programs are detached: drain everything, write the last counters, host_done(),
                       exit */
+        HOST_CONTAINER, /* the handler has been told of some */
         HOST_CLOSED, /* the broker is gone: exit */
 };
 int host_fd(void);               /* readable when host_next() has something */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/trim.h"
 #include "gadget/api.h"
+#include "worker/container.h"
 #include "worker/gadget.h"
 #include "worker/run.h"
 #include "worker/schema.h"
@@ -77,6 +78,8 @@ int main(void) {
         mallopt(M_MMAP_THRESHOLD, 128 << 10);
         wake_promptly();
 
+        host_on_container(container_on_message);
+        container_set_refill(host_take_containers);
         r = host_init(CHILD_FD_CHANNEL, &start, &err);
         if (r == 0)
                 r = start_gadget(&gadget, &run, &start, &detail, &err);

@@ -24,6 +24,7 @@ enum step_code {
         STEP_STRINGS, /* n chars: strings, each with its NUL, one behind the other */
         STEP_ADDRESS, /* 16 bytes, version at n */
         STEP_ARRAY,
+        STEP_CONTAINER, /* all added fields at once, the last step */
 };
 
 #define load(_type, _p)                                                                            \
@@ -123,10 +124,16 @@ int program_init(struct program *p, const struct event_type *type) {
         p->steps = calloc(type->n_fields, sizeof(*p->steps));
         if (!p->steps)
                 return -ENOMEM;
+        p->ids = container_ids_of(type);
         for (size_t i = 0; i < type->n_fields; i++) {
                 struct step *step = &p->steps[p->n_steps++];
                 uint64_t max;
 
+                if (type->fields[i].added) {
+                        step->code = STEP_CONTAINER;
+                        row_max += CONTAINER_BLOB_MAX;
+                        break;
+                }
                 *step = step_of(&type->fields[i], &max);
                 row_max += max;
                 /* The short cut for 16 chars reads all of them. */
@@ -260,6 +267,7 @@ static uint8_t *put_array(uint8_t *out, const uint8_t *event, const struct step 
                 case STEP_STRINGS:
                 case STEP_ADDRESS:
                 case STEP_ARRAY:
+                case STEP_CONTAINER:
                         assert(false); /* number_code() makes none of them */
                 }
         }
@@ -305,6 +313,7 @@ static uint8_t *put_strings(uint8_t *out, const uint8_t *event, const struct ste
 uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len,
                      uint64_t wall_offset, uint8_t *out) {
         const struct step *step = p->steps, *end = step + p->n_steps;
+        struct bytes blob;
         uint64_t time;
 
         memcpy(out, p->header, sizeof(p->header));
@@ -335,6 +344,11 @@ uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len
                         break;
                 case STEP_ARRAY:
                         out = put_array(out, event, step);
+                        break;
+                case STEP_CONTAINER:
+                        blob = container_blob(&p->ids, event);
+                        memcpy(out, blob.data, blob.len);
+                        out += blob.len;
                         break;
                 }
         }

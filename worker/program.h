@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "worker/container.h"
 #include "worker/types.h"
 
 struct step {
@@ -17,6 +18,7 @@ struct step {
 };
 
 struct program {
+        struct container_ids ids; /* whose fields a row ends with */
         struct step *steps;
         size_t n_steps;
         uint32_t event_size; /* of the type; longer events are none of it */

@@ -218,6 +218,7 @@ int run_loop(struct run *run) {
                         return 0;
                 case HOST_CLOSED:
                         return -ECONNRESET;
+                case HOST_CONTAINER:
                 case HOST_NONE:
                         break;
                 }

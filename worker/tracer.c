@@ -52,6 +52,8 @@ uint64_t tracer_drain(struct tracer *t, struct drain *d) {
         const uint8_t *event;
         uint32_t len;
 
+        if (end != start)
+                container_begin_drain();
         while (kernel_ring_next(&t->ring, end, &event, &len))
                 if (rows_admit(rows, d, &event, &len))
                         rows_put(rows, d, &batch, event, len);

@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "gadget/api.h"
 
-void value_field_init(struct value_field *v, const struct event_field *f) {
+void value_field_init(struct value_field *v, const struct event_type *type,
+                      const struct event_field *f) {
         *v = (struct value_field){
                 .kind = f->kind,
                 .elem = f->elem,
@@ -15,7 +16,11 @@ void value_field_init(struct value_field *v, const struct event_field *f) {
                 .n = f->n,
                 .version_offset = f->version_offset,
                 .is_boot_time = f->is_boot_time,
+                .added = f->added,
         };
+
+        if (f->added)
+                v->ids = container_ids_of(type);
 }
 
 static uint64_t load_uint(const uint8_t *p, uint32_t size) {
@@ -65,6 +70,12 @@ struct value value_of(const struct value_field *v, const uint8_t *event, uint32_
                       uint64_t wall_offset) {
         struct value value = { .type = VALUE_BYTES };
 
+        if (v->added) {
+                const char *text = container_field_text(v->added, &v->ids, event);
+
+                value.bytes = BYTES(text, strlen(text));
+                return value;
+        }
         if (v->kind == FIELD_IP)
                 return address_of(v, event, len);
         if (v->kind == FIELD_STR) {

@@ -2,6 +2,7 @@
 /* One field's value of an event, for those who compare: filter and sort. */
 #pragma once
 
+#include "worker/container.h"
 #include "worker/types.h"
 
 /* What is needed of a field to find its value; a copy, since field tables do not live as long. */
@@ -13,6 +14,8 @@ struct value_field {
         uint32_t n;
         uint32_t version_offset;
         bool is_boot_time;
+        uint32_t added; /* not of the event but of its container */
+        struct container_ids ids;
 };
 
 enum value_type { VALUE_UINT, VALUE_INT, VALUE_FLOAT, VALUE_BYTES };
@@ -27,7 +30,9 @@ struct value {
         };
 };
 
-void value_field_init(struct value_field *v, const struct event_field *f);
+/* type: of the field. */
+void value_field_init(struct value_field *v, const struct event_type *type,
+                      const struct event_field *f);
 
 /* Arrays of numbers come out as their bytes. What lies behind the event's end is zero. */
 struct value value_of(const struct value_field *v, const uint8_t *event, uint32_t len,

@@ -141,7 +141,7 @@ static void run(const struct host_start *start, struct ring_buffer *ring) {
                                 { .fd = ring_buffer__epoll_fd(ring), .events = POLLIN } };
         enum host_event event = HOST_NONE;
 
-        while (event == HOST_NONE) {
+        while (event == HOST_NONE || event == HOST_CONTAINER) {
                 CHECK(ppoll(fds, ARRAY_SIZE(fds), NULL, NULL) > 0);
                 CHECK(ring_buffer__consume(ring) >= 0);
                 event = fds[0].revents ? host_next() : HOST_NONE;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a broker tells its worker of one container: BROKER_CONTAINER, unasked for, in phase RUNNING.
+ * One chunk: the struct, then the texts one behind the other, without NUL. */
+#pragma once
+
+#include <stdint.h>
+
+enum container_text {
+        CONTAINER_NAME,
+        CONTAINER_RUNTIME,
+        CONTAINER_ID,
+        CONTAINER_IMAGE,
+        CONTAINER_DIGEST,
+        CONTAINER_K8S_NAMESPACE,
+        CONTAINER_K8S_POD,
+        CONTAINER_K8S_CONTAINER,
+        _CONTAINER_TEXT_MAX,
+};
+
+struct broker_container {
+        uint64_t mntns;
+        uint64_t netns; /* 0 = the host's */
+        uint64_t started_ns;
+        uint32_t pid;
+        uint32_t is_gone; /* forget it */
+        uint16_t len[_CONTAINER_TEXT_MAX];
+};
+
+#define BROKER_CONTAINER_SIZE_MAX                                                                  \
+        (sizeof(struct broker_container) + _CONTAINER_TEXT_MAX * LIMIT_CONTAINER_TEXT_MAX)

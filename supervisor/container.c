@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/container.h"
+
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "supervisor/client.h"
+#include "supervisor/instance.h"
+#include "supervisor/pack.h"
+#include "supervisor/supervisor.h"
+
+#define QUEUE_MAX (1u << 20)
+#define LOG_RECORDS_PER_CALL 16
+#define FAREWELL (5 * NSEC_PER_SEC) /* how long late events find the name */
+
+/* --- one container --- */
+
+static const size_t texts[] = {
+        offsetof(struct msg_container_added, id),
+        offsetof(struct msg_container_added, name),
+        offsetof(struct msg_container_added, runtime),
+        offsetof(struct msg_container_added, image),
+        offsetof(struct msg_container_added, digest),
+        offsetof(struct msg_container_added, cgroup),
+        offsetof(struct msg_container_added, k8s_namespace),
+        offsetof(struct msg_container_added, k8s_pod),
+        offsetof(struct msg_container_added, k8s_container),
+};
+
+static char **text_at(struct msg_container_added *info, size_t i) {
+        return (char **)((char *)info + texts[i]);
+}
+
+static void info_done(struct msg_container_added *info) {
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+                free(*text_at(info, i));
+}
+
+static int info_copy(const struct msg_container_added *from, struct msg_container_added *ret) {
+        struct msg_container_added copy = *from;
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                char **text = text_at(&copy, i);
+
+                if (*text && !(*text = strdup(*text)))
+                        r = -ENOMEM;
+        }
+        if (r < 0)
+                info_done(&copy);
+        else
+                *ret = copy;
+        return r;
+}
+
+static struct container *find(struct containers *cs, uint64_t mntns) {
+        struct container *c;
+
+        LIST_FOREACH (c, &cs->list, link)
+                if (c->info.mntns == mntns)
+                        return c;
+        return NULL;
+}
+
+static void container_free(struct containers *cs, struct container *c) {
+        LIST_REMOVE(c, link);
+        cs->n--;
+        info_done(&c->info);
+        free(c);
+}
+
+/* --- instances --- */
+
+static bool may_see(const struct instance *in, const struct msg_container_added *info) {
+        return in->is_host_wide || selection_matches(&in->selection, info);
+}
+
+static bool is_listening(const struct instance *in) {
+        return !in->is_inspect && in->broker && in->broker->channel && in->broker->pid > 0 &&
+               (in->state == INSTANCE_STARTING || in->state == INSTANCE_RUNNING);
+}
+
+/* True when it was sent. */
+static bool tell(struct containers *cs, struct instance *in, struct container *c, uint32_t serial) {
+        const struct msg_container_added *info = &c->info;
+        struct msg_container_set set = {
+                .serial = serial,
+                .mntns = info->mntns,
+                .netns = info->host_network ? 0 : info->netns,
+                .pid = info->pid,
+                .started_ns = info->started_ns,
+                .is_gone = c->gone_ns > 0,
+                .id = info->id,
+                .name = info->name,
+                .runtime = info->runtime,
+                .image = info->image,
+                .digest = info->digest,
+                .k8s_namespace = info->k8s_namespace,
+                .k8s_pod = info->k8s_pod,
+                .k8s_container = info->k8s_container,
+        };
+
+        (void)cs;
+        return is_listening(in) && may_see(in, &c->info) &&
+               channel_send(in->broker->channel, MSG_CONTAINER_SET, &set, NULL, 0) == 0;
+}
+
+/* The namespace's id is another container's now, or it has another name: who may not see that one
+ * forgets the old one. */
+static void retract(struct containers *cs, uint64_t mntns, const struct msg_container_added *old,
+                    const struct msg_container_added *new) {
+        const struct msg_container_set gone = { .mntns = mntns, .is_gone = true };
+        struct instance *in;
+
+        LIST_FOREACH (in, &cs->sup->instances, link)
+                if (is_listening(in) && may_see(in, old) && !may_see(in, new))
+                        (void)channel_send(in->broker->channel, MSG_CONTAINER_SET, &gone, NULL, 0);
+}
+
+static uint32_t tell_all(struct containers *cs, struct container *c, uint32_t serial) {
+        struct instance *in;
+        uint32_t n = 0;
+
+        LIST_FOREACH (in, &cs->sup->instances, link)
+                n += tell(cs, in, c, serial);
+        return n;
+}
+
+/* Runtimes are held up only while somebody would miss something. */
+static void update_gate(struct containers *cs) {
+        struct msg_watch_gate gate = { .hold = false };
+        struct instance *in;
+
+        LIST_FOREACH (in, &cs->sup->instances, link)
+                gate.hold |= is_listening(in) && !in->is_host_wide;
+        if (!cs->channel || gate.hold == cs->holds)
+                return;
+        cs->holds = gate.hold;
+        (void)channel_send(cs->channel, MSG_WATCH_GATE, &gate, NULL, 0);
+}
+
+void containers_join(struct containers *cs, struct instance *in) {
+        struct container *c;
+
+        LIST_FOREACH (c, &cs->list, link)
+                (void)tell(cs, in, c, 0);
+        update_gate(cs);
+}
+
+void containers_leave(struct containers *cs, struct instance *in) {
+        (void)in;
+        update_gate(cs);
+}
+
+static void pass(struct containers *cs, struct container *c) {
+        if (c->info.serial > 0 && cs->channel)
+                (void)channel_send(cs->channel, MSG_WATCH_PASS,
+                                   &(struct msg_watch_pass){ .serial = c->info.serial }, NULL, 0);
+        c->info.serial = 0;
+}
+
+void containers_on_done(struct containers *cs, uint32_t serial) {
+        struct container *c;
+
+        LIST_FOREACH (c, &cs->list, link)
+                if (c->info.serial == serial && c->n_pending > 0 && --c->n_pending == 0)
+                        pass(cs, c);
+}
+
+/* --- container.list --- */
+
+static void pack_container(const struct container *c, struct buf *out) {
+        const struct msg_container_added *info = &c->info;
+        struct pack map = pack_map(out);
+
+        pack_map_str(&map, "name", info->name);
+        pack_map_str(&map, "runtime", info->runtime);
+        pack_map_str(&map, "id", info->id);
+        pack_map_uint(&map, "pid", info->pid);
+        pack_map_str(&map, "image", info->image);
+        pack_map_str(&map, "digest", info->digest);
+        pack_map_uint(&map, "started", info->started_ns);
+        pack_map_uint(&map, "mntns", info->mntns);
+        pack_map_uint(&map, "netns", info->netns);
+        pack_map_str(&map, "cgroup", info->cgroup);
+        pack_map_uint(&map, "cgroup_id", info->cgroup_id);
+        pack_map_bool(&map, "host_network", info->host_network);
+        pack_map_str(&map, "k8s_namespace", info->k8s_namespace);
+        pack_map_str(&map, "k8s_pod", info->k8s_pod);
+        pack_map_str(&map, "k8s_container", info->k8s_container);
+        pack_end(&map);
+}
+
+static void answer(struct containers *cs, struct client *client, uint32_t id) {
+        cleanup_buf struct buf out = BUF_INIT(CLIENT_REPLY_MAX);
+        struct pack array = pack_array(&out);
+        const struct container *c;
+
+        LIST_FOREACH (c, &cs->list, link) {
+                if (c->gone_ns > 0)
+                        continue;
+                pack_item(&array);
+                pack_container(c, &out);
+        }
+        pack_end(&array);
+        if (out.failed) {
+                struct error err;
+
+                error_set(&err, ERROR_INTERNAL, buf_result(&out), "the list is too large");
+                client_error(client, id, &err, NULL, NULL);
+                return;
+        }
+        client_reply(client, id, METHOD_CONTAINER_LIST,
+                     &(struct rep_container_list){ .items = { out.data, out.len },
+                                                   .generation = cs->generation });
+}
+
+static void answer_waiting(struct containers *cs) {
+        struct container_wait *wait, *next;
+
+        for (wait = LIST_FIRST(&cs->waits); wait && cs->is_ready; wait = next) {
+                next = LIST_NEXT(wait, link);
+                if (cs->generation <= wait->after)
+                        continue;
+                answer(cs, wait->client, wait->id);
+                LIST_REMOVE(wait, link);
+                free(wait);
+        }
+}
+
+int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after) {
+        struct container_wait *wait;
+
+        if (cs->is_ready && cs->generation > after) {
+                answer(cs, client, id);
+                return 0;
+        }
+        wait = calloc(1, sizeof(*wait));
+        if (!wait)
+                return -ENOMEM;
+        *wait = (struct container_wait){ .client = client, .id = id, .after = after };
+        LIST_INSERT_HEAD(&cs->waits, wait, link);
+        return 0;
+}
+
+void containers_forget_client(struct containers *cs, const struct client *client) {
+        struct container_wait *wait, *next;
+
+        for (wait = LIST_FIRST(&cs->waits); wait; wait = next) {
+                next = LIST_NEXT(wait, link);
+                if (wait->client != client)
+                        continue;
+                LIST_REMOVE(wait, link);
+                free(wait);
+        }
+}
+
+/* --- what gadget-watch says --- */
+
+static int on_added(struct containers *cs, const struct msg_container_added *info) {
+        struct container *c = find(cs, info->mntns);
+        struct msg_container_added copy;
+
+        if (!c && cs->n >= LIMIT_CONTAINERS_MAX)
+                return 0;
+        if (info_copy(info, &copy) < 0)
+                return 0;
+        if (c) {
+                pass(cs, c);
+                retract(cs, info->mntns, &c->info, &copy);
+                info_done(&c->info);
+        } else {
+                c = calloc(1, sizeof(*c));
+                if (!c) {
+                        info_done(&copy);
+                        return 0;
+                }
+                LIST_INSERT_HEAD(&cs->list, c, link);
+                cs->n++;
+        }
+        c->info = copy;
+        c->gone_ns = 0;
+        c->n_pending = tell_all(cs, c, info->serial);
+        if (c->n_pending == 0)
+                pass(cs, c);
+        cs->generation++;
+        answer_waiting(cs);
+        return 0;
+}
+
+static int on_farewell(struct loop_timer *timer) {
+        struct containers *cs = container_of(timer, struct containers, farewell);
+        uint64_t now = now_ns(), next_ns = UINT64_MAX;
+        struct container *c, *next;
+
+        for (c = LIST_FIRST(&cs->list); c; c = next) {
+                next = LIST_NEXT(c, link);
+                if (c->gone_ns == 0)
+                        continue;
+                if (now < c->gone_ns + FAREWELL) {
+                        next_ns = MIN(next_ns, c->gone_ns + FAREWELL - now);
+                        continue;
+                }
+                (void)tell_all(cs, c, 0);
+                container_free(cs, c);
+        }
+        if (next_ns < UINT64_MAX)
+                (void)loop_timer_set(cs->sup->loop, timer, next_ns, "farewell", on_farewell);
+        return 0;
+}
+
+static void say_goodbye(struct containers *cs, struct container *c) {
+        pass(cs, c);
+        c->gone_ns = now_ns();
+        cs->generation++;
+        if (cs->farewell.index == 0)
+                (void)loop_timer_set(cs->sup->loop, &cs->farewell, FAREWELL, "farewell",
+                                     on_farewell);
+}
+
+static int on_removed(struct containers *cs, const struct msg_container_removed *removed) {
+        struct container *c = find(cs, removed->mntns);
+
+        if (c && c->gone_ns == 0)
+                say_goodbye(cs, c);
+        answer_waiting(cs);
+        return 0;
+}
+
+static int on_ready(struct containers *cs, const struct msg_watch_ready *ready) {
+        struct instance *in, *next;
+
+        cs->is_ready = true;
+        cs->host_mntns = ready->mntns;
+        cs->generation++;
+        for (in = LIST_FIRST(&cs->sup->instances); in; in = next) {
+                next = LIST_NEXT(in, link);
+                if (in->waits_for_containers)
+                        instance_begin(in);
+        }
+        answer_waiting(cs);
+        return 0;
+}
+
+static bool permit(void *owner, enum message_type type) {
+        const struct containers *cs = owner;
+
+        return type == MSG_CONTAINER_ADDED || type == MSG_CONTAINER_REMOVED ||
+               (type == MSG_WATCH_READY && !cs->is_ready);
+}
+
+static int on_message(void *owner, struct received *received) {
+        struct containers *cs = owner;
+
+        if (received->type == MSG_CONTAINER_ADDED)
+                return on_added(cs, &received->msg->container_added);
+        if (received->type == MSG_CONTAINER_REMOVED)
+                return on_removed(cs, &received->msg->container_removed);
+        return on_ready(cs, &received->msg->watch_ready);
+}
+
+/* Its exit follows. */
+static void on_closed(void *owner, int r, const struct error *err) {
+        struct containers *cs = owner;
+
+        if (r < 0)
+                log_error("gadget-watch broke the protocol: %s", error_text(err));
+        if (cs->pidfd >= 0)
+                (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
+}
+
+static int on_log(struct loop_io *io, uint32_t events) {
+        struct containers *cs = container_of(io, struct containers, log_io);
+        uint8_t record[1 + LIMIT_LOG_TEXT_MAX];
+
+        (void)events;
+        for (unsigned int i = 0; i < LOG_RECORDS_PER_CALL; i++) {
+                ssize_t n = recv(cs->log_fd, record, sizeof(record), MSG_DONTWAIT);
+
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return 0;
+                if (n <= 0) {
+                        loop_io_remove(&cs->log_io);
+                        return 0;
+                }
+                if (n > 1)
+                        log_relay("gadget-watch", BYTES(record, (size_t)n));
+        }
+        return 0;
+}
+
+/* --- the process --- */
+
+static void release_process(struct containers *cs) {
+        cs->channel = channel_free(cs->channel);
+        loop_io_remove(&cs->log_io);
+        close_fd(&cs->log_fd);
+        close_fd(&cs->pidfd);
+        cs->pid = 0;
+        cs->is_ready = cs->holds = false;
+}
+
+int containers_need(struct containers *cs, struct error *err) {
+        static const struct channel_ops ops = { permit, on_message, on_closed };
+        cleanup_close int channel_fd = -1, child_channel_fd = -1, child_log_fd = -1;
+        const char *const argv[] = { "gadget-watch", NULL };
+        struct proc_spec spec = { .path = cs->sup->paths.watcher,
+                                  .argv = argv,
+                                  .death_signal = SIGKILL };
+        int r;
+
+        if (cs->pid > 0)
+                return 0;
+        r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
+        if (r == 0)
+                r = socket_pair(SOCK_SEQPACKET, &cs->log_fd, &child_log_fd);
+        spec.fds[CHILD_FD_CHANNEL] = child_channel_fd;
+        spec.fds[CHILD_FD_LOG] = child_log_fd;
+        if (r == 0)
+                r = proc_spawn(&spec, &cs->pid, &cs->pidfd);
+        if (r == 0)
+                r = loop_io_add(cs->sup->loop, &cs->log_io, cs->log_fd, EPOLLIN, "watch log",
+                                on_log);
+        if (r == 0)
+                r = channel_new(cs->sup->loop, TAKE_FD(channel_fd), "gadget-watch", &ops, cs,
+                                QUEUE_MAX, &cs->channel);
+        if (r < 0) {
+                if (cs->pidfd >= 0)
+                        (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
+                release_process(cs);
+                return error_set(err, ERROR_INTERNAL, r, "cannot start '%s': %s", spec.path,
+                                 strerror(-r));
+        }
+        update_gate(cs);
+        return 0;
+}
+
+/* Nobody can be told which containers there are: what waits for that fails. */
+static void give_up(struct containers *cs) {
+        struct container_wait *wait;
+        struct instance *in, *next;
+        struct error err;
+
+        error_set(&err, ERROR_UNAVAILABLE, -ECHILD, "gadget-watch has ended; see the daemon's log");
+        while ((wait = LIST_FIRST(&cs->waits))) {
+                client_error(wait->client, wait->id, &err, NULL, NULL);
+                LIST_REMOVE(wait, link);
+                free(wait);
+        }
+        for (in = LIST_FIRST(&cs->sup->instances); in; in = next) {
+                next = LIST_NEXT(in, link);
+                if (in->waits_for_containers)
+                        instance_fault(in, &err, NULL);
+        }
+}
+
+void containers_on_exit(struct containers *cs, int status) {
+        struct container *c;
+        char how[64];
+
+        if (cs->log_io.loop)
+                (void)on_log(&cs->log_io, EPOLLIN);
+        if (!cs->sup->is_ending)
+                log_error("gadget-watch %s; the next run that needs it starts it again",
+                          proc_status_text(status, how, sizeof(how)));
+        release_process(cs);
+        LIST_FOREACH (c, &cs->list, link)
+                if (c->gone_ns == 0)
+                        say_goodbye(cs, c);
+        give_up(cs);
+}
+
+void containers_init(struct containers *cs, struct supervisor *sup) {
+        *cs = (struct containers){ .sup = sup, .pidfd = -1, .log_fd = -1 };
+        LIST_INIT(&cs->list);
+        LIST_INIT(&cs->waits);
+}
+
+void containers_done(struct containers *cs) {
+        struct container_wait *wait;
+
+        if (!cs->sup)
+                return;
+        if (cs->pidfd >= 0)
+                (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
+        release_process(cs);
+        loop_timer_clear(&cs->farewell);
+        while (!LIST_EMPTY(&cs->list))
+                container_free(cs, LIST_FIRST(&cs->list));
+        while ((wait = LIST_FIRST(&cs->waits))) {
+                LIST_REMOVE(wait, link);
+                free(wait);
+        }
+}

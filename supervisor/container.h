@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The containers of this host as gadget-watch reports them, and what instances make of them: which
+ * mount namespaces their kernel filters let pass, and which names their workers may show.
+ */
+#pragma once
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "ipc/channel.h"
+
+struct supervisor;
+struct instance;
+struct client;
+struct client_waits;
+
+struct container {
+        LIST_ENTRY(container) link;
+        struct msg_container_added info; /* texts are ours */
+        uint64_t gone_ns;                /* CLOCK_MONOTONIC; 0 = it lives */
+        uint32_t n_pending;              /* brokers that have not said DONE */
+};
+LIST_HEAD(container_list, container);
+
+/* A container.list that waits. */
+struct container_wait {
+        LIST_ENTRY(container_wait) link;
+        struct client *client;
+        uint32_t id;
+        uint64_t after;
+};
+LIST_HEAD(container_wait_list, container_wait);
+
+struct containers {
+        struct supervisor *sup;
+        pid_t pid; /* of gadget-watch; 0 = not started, or gone */
+        int pidfd;
+        int log_fd;
+        struct loop_io log_io;
+        struct channel *channel;
+        bool is_ready;
+        bool holds;
+        uint64_t host_mntns;
+        uint64_t generation; /* counts changes */
+        struct container_list list;
+        size_t n;
+        struct container_wait_list waits;
+        struct loop_timer farewell; /* forgets those that have ended */
+};
+
+void containers_init(struct containers *cs, struct supervisor *sup);
+void containers_done(struct containers *cs);
+
+/* Starts gadget-watch unless it runs. */
+int containers_need(struct containers *cs, struct error *err);
+
+/* Its pid has been waited for. */
+void containers_on_exit(struct containers *cs, int status);
+
+/* The instance's broker has been started: tells it of every container that it may see. */
+void containers_join(struct containers *cs, struct instance *in);
+
+/* The instance is over, or its broker has said DONE: nobody waits for it. */
+void containers_leave(struct containers *cs, struct instance *in);
+void containers_on_done(struct containers *cs, uint32_t serial);
+
+/* Answers container.list once there is a generation above `after`. */
+int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after);
+
+/* The client goes: nothing of its is answered any more. */
+void containers_forget_client(struct containers *cs, const struct client *client);

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/container.h"
+
+#include "ipc/mp.h"
+
+#define BUCKETS 256u /* power of two */
+
+struct row {
+        struct row *next_mntns, *next_netns;
+        uint64_t mntns;
+        uint64_t netns;
+        uint32_t blob_len;
+        char *texts[_CONTAINER_TEXT_MAX]; /* into `data` */
+        char data[_CONTAINER_TEXT_MAX * (LIMIT_CONTAINER_TEXT_MAX + 1)];
+        uint8_t blob[];
+};
+
+enum added { ADDED_NONE, ADDED_TEXT, ADDED_PID, ADDED_STARTED, ADDED_HOST_NETWORK };
+
+/* The order is that of the blob. */
+static const struct {
+        const char *name;
+        const char *description;
+        enum added what;
+        enum container_text text;
+} fields[] = {
+        { "runtime.containerName", "Name of the container", ADDED_TEXT, CONTAINER_NAME },
+        { "runtime.runtimeName", "Runtime of the container", ADDED_TEXT, CONTAINER_RUNTIME },
+        { "runtime.containerId", "Id of the container", ADDED_TEXT, CONTAINER_ID },
+        { "runtime.containerPid", "First process of the container", ADDED_PID, 0 },
+        { "runtime.containerImageName", "Image of the container", ADDED_TEXT, CONTAINER_IMAGE },
+        { "runtime.containerImageDigest", "Digest of the image", ADDED_TEXT, CONTAINER_DIGEST },
+        { "runtime.containerStartedAt", "When the container was started, in ns", ADDED_STARTED, 0 },
+        { "k8s.namespace", "Kubernetes namespace", ADDED_TEXT, CONTAINER_K8S_NAMESPACE },
+        { "k8s.podName", "Kubernetes pod", ADDED_TEXT, CONTAINER_K8S_POD },
+        { "k8s.containerName", "Container in the pod", ADDED_TEXT, CONTAINER_K8S_CONTAINER },
+        { "k8s.hostnetwork", "The pod uses the host's network", ADDED_HOST_NETWORK, 0 },
+};
+
+static struct {
+        struct row *by_mntns[BUCKETS];
+        struct row *by_netns[BUCKETS];
+        const struct row *last; /* found by its mount namespace */
+        uint8_t nobody[CONTAINER_BLOB_MAX];
+        uint32_t nobody_len;
+        void (*refill)(void);
+} table;
+
+static inline uint32_t bucket_of(uint64_t id) {
+        return (uint32_t)(id ^ (id >> 8)) & (BUCKETS - 1);
+}
+
+static uint8_t *encode(uint8_t *out, const struct row *row, const struct broker_container *head) {
+        for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+                const char *text = row ? row->texts[fields[i].text] : "";
+
+                switch (fields[i].what) {
+                case ADDED_TEXT:
+                        out = mp_put_str(out, text, (uint32_t)strlen(text));
+                        break;
+                case ADDED_PID:
+                        out = mp_put_uint(out, head ? head->pid : 0);
+                        break;
+                case ADDED_STARTED:
+                        out = mp_put_uint(out, head ? head->started_ns : 0);
+                        break;
+                case ADDED_HOST_NETWORK:
+                        out = mp_put_bool(out, head && head->netns == 0);
+                        break;
+                case ADDED_NONE:
+                        break;
+                }
+        }
+        return out;
+}
+
+static struct row *find_mntns(uint64_t id) {
+        struct row *row = table.by_mntns[bucket_of(id)];
+
+        while (row && row->mntns != id)
+                row = row->next_mntns;
+        return row;
+}
+
+static const struct row *find_netns(uint64_t id) {
+        const struct row *row = table.by_netns[bucket_of(id)];
+
+        while (row && row->netns != id)
+                row = row->next_netns;
+        return row;
+}
+
+static void unlink_row(struct row *row) {
+        struct row **at = &table.by_mntns[bucket_of(row->mntns)];
+
+        while (*at != row)
+                at = &(*at)->next_mntns;
+        *at = row->next_mntns;
+        if (row->netns == 0)
+                return;
+        at = &table.by_netns[bucket_of(row->netns)];
+        while (*at != row)
+                at = &(*at)->next_netns;
+        *at = row->next_netns;
+}
+
+static void forget(uint64_t mntns) {
+        struct row *row = find_mntns(mntns);
+
+        table.last = NULL;
+        if (!row)
+                return;
+        unlink_row(row);
+        free(row);
+}
+
+static void add(const struct row *model, const struct broker_container *head) {
+        uint8_t blob[CONTAINER_BLOB_MAX];
+        uint32_t len = (uint32_t)(encode(blob, model, head) - blob);
+        struct row *row = malloc(sizeof(*row) + len);
+        uint32_t at;
+
+        if (!row)
+                return; /* its events go without names */
+        *row = *model;
+        for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++)
+                row->texts[i] = row->data + (model->texts[i] - model->data);
+        row->blob_len = len;
+        memcpy(row->blob, blob, len);
+        at = bucket_of(row->mntns);
+        row->next_mntns = table.by_mntns[at];
+        table.by_mntns[at] = row;
+        if (row->netns == 0)
+                return;
+        at = bucket_of(row->netns);
+        row->next_netns = table.by_netns[at];
+        table.by_netns[at] = row;
+}
+
+void container_on_message(const uint8_t *data, size_t len) {
+        struct broker_container head;
+        struct row row = { 0 };
+        size_t at = sizeof(head), room = 0;
+
+        if (len < sizeof(head))
+                return;
+        memcpy(&head, data, sizeof(head));
+        for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++) {
+                if (head.len[i] > LIMIT_CONTAINER_TEXT_MAX || head.len[i] > len - at)
+                        return;
+                row.texts[i] = row.data + room;
+                memcpy(row.texts[i], data + at, head.len[i]);
+                room += head.len[i] + 1u;
+                at += head.len[i];
+        }
+        row.mntns = head.mntns;
+        row.netns = head.netns;
+        forget(head.mntns);
+        if (!head.is_gone)
+                add(&row, &head);
+}
+
+void container_set_refill(void (*refill)(void)) {
+        table.refill = refill;
+}
+
+void container_begin_drain(void) {
+        if (table.refill)
+                table.refill();
+}
+
+static inline uint64_t read_id(const uint8_t *event, uint32_t offset, uint8_t size) {
+        uint64_t wide;
+        uint32_t narrow;
+
+        if (offset == NO_OFFSET)
+                return 0;
+        if (size == 8) {
+                memcpy(&wide, event + offset, sizeof(wide));
+                return wide;
+        }
+        memcpy(&narrow, event + offset, sizeof(narrow));
+        return narrow;
+}
+
+static const struct row *look_up(const struct container_ids *ids, const uint8_t *event) {
+        uint64_t mntns = read_id(event, ids->mntns, ids->mntns_size);
+        uint64_t netns = read_id(event, ids->netns, ids->netns_size);
+        const struct row *row = mntns ? find_mntns(mntns) : NULL;
+
+        return row || mntns || !netns ? row : find_netns(netns);
+}
+
+static const struct row *find(const struct container_ids *ids, const uint8_t *event) {
+        const struct row *row;
+
+        if (table.last && read_id(event, ids->mntns, ids->mntns_size) == table.last->mntns)
+                return table.last;
+        row = look_up(ids, event);
+        if (row && ids->mntns != NO_OFFSET)
+                table.last = row;
+        return row;
+}
+
+struct bytes container_blob(const struct container_ids *ids, const uint8_t *event) {
+        const struct row *row = find(ids, event);
+
+        if (row)
+                return BYTES(row->blob, row->blob_len);
+        if (table.nobody_len == 0)
+                table.nobody_len = (uint32_t)(encode(table.nobody, NULL, NULL) - table.nobody);
+        return BYTES(table.nobody, table.nobody_len);
+}
+
+const char *container_field_text(uint32_t added, const struct container_ids *ids,
+                                 const uint8_t *event) {
+        const struct row *row = find(ids, event);
+
+        if (!row || added == 0 || fields[added - 1].what != ADDED_TEXT)
+                return "";
+        return row->texts[fields[added - 1].text];
+}
+
+void container_forget_all(void) {
+        for (size_t i = 0; i < BUCKETS; i++)
+                while (table.by_mntns[i])
+                        forget(table.by_mntns[i]->mntns);
+}
+
+/* --- the type --- */
+
+static const struct event_field *find_id(const struct event_type *type, const char *ctype) {
+        const struct event_field *found = NULL;
+
+        for (size_t i = 0; i < type->n_fields; i++) {
+                const struct event_field *f = &type->fields[i];
+
+                if (f->kind == FIELD_UINT && (f->size == 4 || f->size == 8) && f->ctype &&
+                    str_eq(f->ctype, ctype) && !found)
+                        found = f;
+        }
+        return found;
+}
+
+struct container_ids container_ids_of(const struct event_type *type) {
+        const struct event_field *mntns = find_id(type, "gadget_mntns_id");
+        const struct event_field *netns = find_id(type, "gadget_netns_id");
+        struct container_ids ids = { .mntns = NO_OFFSET, .netns = NO_OFFSET };
+
+        if (mntns) {
+                ids.mntns = mntns->offset;
+                ids.mntns_size = (uint8_t)mntns->size;
+        }
+        if (netns) {
+                ids.netns = netns->offset;
+                ids.netns_size = (uint8_t)netns->size;
+        }
+        return ids;
+}
+
+static int add_field(struct event_type *type, size_t i, bool is_shown) {
+        struct event_field *f = &type->fields[type->n_fields];
+
+        *f = (struct event_field){
+                .name = strdup(fields[i].name),
+                .ctype = strdup(fields[i].what == ADDED_TEXT ? "char[]" : "u64"),
+                .kind = fields[i].what == ADDED_TEXT           ? FIELD_STR
+                        : fields[i].what == ADDED_HOST_NETWORK ? FIELD_BOOL
+                                                               : FIELD_UINT,
+                .flags = FIELD_ADDED | (is_shown && i == 0 ? 0 : FIELD_HIDDEN),
+                .added = (uint32_t)i + 1,
+                .version_offset = NO_OFFSET,
+                .enum_index = -1,
+        };
+        if (fields[i].what == ADDED_STARTED)
+                f->render = RENDER_NONE;
+        type->n_fields++;
+        if (!f->name || !f->ctype ||
+            annotations_set(&f->annotations, "description", fields[i].description) < 0)
+                return -ENOMEM;
+        return i == 0 && is_shown ? annotations_set(&f->annotations, "columns.width", "24") : 0;
+}
+
+int container_add_fields(struct event_type *type, bool is_shown) {
+        struct container_ids ids = container_ids_of(type);
+        struct event_field *grown;
+        int r = 0;
+
+        if ((ids.mntns == NO_OFFSET && ids.netns == NO_OFFSET) ||
+            type->n_fields + ARRAY_SIZE(fields) > LIMIT_FIELDS_MAX)
+                return 0;
+        for (size_t i = 0; i < type->n_fields; i++)
+                if (strncmp(type->fields[i].name, "runtime.", 8) == 0 ||
+                    strncmp(type->fields[i].name, "k8s.", 4) == 0)
+                        return 0; /* the gadget has fields of these names itself */
+        grown = reallocarray(type->fields, type->n_fields + ARRAY_SIZE(fields), sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        type->fields = grown;
+        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fields); i++)
+                r = add_field(type, i, is_shown);
+        return r;
+}

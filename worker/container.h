@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Enrichment: the containers that this gadget may see, by mount and network namespace, and the
+ * fields that events with such an id get behind their own. What a container adds to a row is
+ * encoded once, when the broker tells of it, and copied behind each row. One table a process, as
+ * there is one gadget.
+ */
+#pragma once
+
+#include "gadget/api.h"
+#include "gadget/container-row.h"
+#include "worker/types.h"
+
+/* Most bytes that the added fields take in a row. */
+#define CONTAINER_BLOB_MAX (_CONTAINER_TEXT_MAX * (5 + LIMIT_CONTAINER_TEXT_MAX) + 3 * 9)
+
+/* Where an event keeps its ids; NO_OFFSET = it has none. */
+struct container_ids {
+        uint32_t mntns;
+        uint32_t netns;
+        uint8_t mntns_size;
+        uint8_t netns_size;
+};
+
+/* Adds the fields to a type that has an id; others stay as they are. */
+int container_add_fields(struct event_type *type, bool is_shown);
+struct container_ids container_ids_of(const struct event_type *type);
+
+/* BROKER_CONTAINER, as it came. Malformed ones are ignored. */
+void container_on_message(const uint8_t *data, size_t len);
+
+/* Takes what the broker has told meanwhile. The kernel gives ids of namespaces out again, so this
+ * comes between looking how far a kernel buffer is filled and reading it: who made an event that is
+ * in it has been told of by then. */
+void container_set_refill(void (*refill)(void));
+void container_begin_drain(void);
+
+/* The encoded fields for this event. */
+struct bytes container_blob(const struct container_ids *ids, const uint8_t *event);
+
+/* Text of an added field (event_field.added), "" when it has none. Numbers read as "". */
+const char *container_field_text(uint32_t added, const struct container_ids *ids,
+                                 const uint8_t *event);
+void container_forget_all(void);
