@@ -41,6 +41,7 @@ struct args {
 
         const char *output;
         const char *fields;
+        const char *record; /* file; NULL = none */
         const char *run_options[_RUN_OPTION_MAX]; /* NULL = not given */
         const char *name;
         uint64_t timeout_ns;
@@ -62,6 +63,22 @@ struct args {
         bool allow_unsafe;
         bool privs;
         bool quiet;
+        const char *pull;
+        const char *platform;
+        bool all_platforms;
+        bool insecure;
+        bool plain_http;
+        bool allow_unsigned;
+        uint64_t transfer_timeout_ns;
+        const char *authfile;
+        const char *cert_dir;
+        const char *username;
+        const char *password;
+        bool password_stdin;
+        struct word_list keys;
+        const char *signature_format;
+        const char *format;
+        bool all;
         const char *prog;
         const char *definition;
         const char *tag;
@@ -150,12 +167,17 @@ enum output_format output_format_of(const struct args *args, enum output_format 
 /* The commands. */
 int cmd_run(struct args *args);
 int cmd_attach(struct args *args);
+int cmd_replay(struct args *args);
 int cmd_list(struct args *args);
 int cmd_show(struct args *args);
 int cmd_stop(struct args *args);
 int cmd_containers(struct args *args);
 int cmd_build(struct args *args);
 int cmd_tag(struct args *args);
+int cmd_pull(struct args *args);
+int cmd_push(struct args *args);
+int cmd_login(struct args *args);
+int cmd_logout(struct args *args);
 int cmd_image_list(struct args *args);
 int cmd_image_inspect(struct args *args);
 int cmd_image_remove(struct args *args);

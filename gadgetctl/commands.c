@@ -39,15 +39,46 @@ const size_t n_global_options = ARRAY_SIZE(global_options);
 #define TYPED(...) TYPED_ROW(__VA_ARGS__)
 #define RUN_OPTION(_name, _key, _alias, _doc) TYPED(_key, TYPED_##_name, RUN_OPTION_##_name, _doc)
 
+#define OPTION_RECORD                                                                                       \
+        VALUE("record", 0, OPTION_TEXT, record, "FILE", "Write the rows to FILE as well, for \"gadgetctl replay\"", NULL, COMPLETE_FILE)
 #define OPTION_LIST_OUTPUT                                                                                  \
         VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: columns (default), json, jsonpretty or yaml", list_outputs)
 #define OPTION_OBJECT_OUTPUT                                                                                \
         VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: yaml (default), json or jsonpretty", object_outputs)
 
+static const char *const pull_choices[] = { "always", "missing", "never", NULL };
+/* What concerns the registry of the one image that the command names. */
+#define OPTIONS_REGISTRY                                                                                    \
+        FLAG("insecure", 0, insecure, "Do not verify the certificate of the registry that IMAGE names"),     \
+        FLAG("plain-http", 0, plain_http, "Speak http to the registry that IMAGE names"),                     \
+        VALUE("authfile", 0, OPTION_TEXT, authfile, "FILE", "Credentials, in docker's form; also $REGISTRY_AUTH_FILE", NULL, COMPLETE_FILE), \
+        VALUE("cert-dir", 0, OPTION_TEXT, cert_dir, "DIR", "Certificates (*.crt, *.cert, *.key) in place of those in certs.d", NULL, COMPLETE_DIRECTORY), \
+        VALUE("transfer-timeout", 0, OPTION_DURATION, transfer_timeout_ns, "TIME", "Give the transfer up after this time; default 30m")
+#define OPTION_QUIET FLAG("quiet", 'q', quiet, "Print the digest only")
+#define OPTION_PLATFORM                                                                                     \
+        VALUE("platform", 0, OPTION_TEXT, platform, "OS/ARCH", "Platform to pull, such as linux/arm64; default this machine's")
+
+static const struct option_info pull_options[] = {
+        OPTION_QUIET, OPTION_PLATFORM,
+        FLAG("all-platforms", 0, all_platforms, "Pull every platform of the image"),
+        OPTIONS_REGISTRY,
+};
+static const struct option_info push_options[] = { OPTION_QUIET, OPTIONS_REGISTRY };
+static const struct option_info login_options[] = {
+        VALUE("username", 'u', OPTION_TEXT, username, "USER", "User name; asked for by default"),
+        VALUE("password", 'p', OPTION_TEXT, password, "PASSWORD", "Password; everybody can see it in the list of processes"),
+        FLAG("password-stdin", 0, password_stdin, "Read the password from standard input"),
+        VALUE("authfile", 0, OPTION_TEXT, authfile, "FILE", "Where to keep it; default $REGISTRY_AUTH_FILE or ~/.docker/config.json", NULL, COMPLETE_FILE),
+};
+static const struct option_info logout_options[] = {
+        VALUE("authfile", 0, OPTION_TEXT, authfile, "FILE", "Where it is kept; default all usual places", NULL, COMPLETE_FILE),
+};
+
 static const struct option_info run_options[] = {
         OPTION_ROW_OUTPUT,
         OPTION_FIELDS,
         GADGET_RUN_OPTIONS(RUN_OPTION)
+        OPTION_RECORD,
         VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Stop after 10s, 500ms, 1m30s; a bare number is seconds"),
         FLAG("detach", 'd', detach, "Leave the gadget running, print its id and return"),
         VALUE("name", 0, OPTION_TEXT, name, "NAME", "Name of the instance; by default one is made up"),
@@ -64,13 +95,30 @@ static const struct option_info run_options[] = {
         FLAG("host", 0, host, "Include what happens outside of containers; so it is when nothing is chosen"),
         VALUE("ring-size", 0, OPTION_SIZE, ring_size, "SIZE", "Size of the event ring, a power of two such as 4M"),
         VALUE("definition", 0, OPTION_TEXT, definition, "FILE", "gadget.yaml for IMAGE when that is an object file", NULL, COMPLETE_FILE),
+        VALUE("pull", 0, OPTION_CHOICE, pull, "WHEN", "When to pull IMAGE from its registry: always, missing (default) or never", pull_choices),
+        OPTIONS_REGISTRY,
+        FLAG("allow-unsigned", 0, allow_unsigned, "Run IMAGE although policy does not admit it (root only)"),
         FLAG("allow-unsafe", 0, allow_unsafe, "Permit helpers that can change the system (root only)"),
 };
+/* The rows of an instance that runs already, and those of a recording, are selected by gadgetctl itself. */
+#define OPTIONS_SELECT                                                                                      \
+        VALUE("filter", 'F', OPTION_TEXT, run_options[RUN_OPTION_FILTER], "TERMS", "Show only rows for which all terms hold: FIELD OP VALUE[,...]"), \
+        VALUE("filter-expr", 'E', OPTION_TEXT, run_options[RUN_OPTION_FILTER_EXPR], "EXPR", "Show only rows for which the expression holds"), \
+        VALUE("max-entries", 0, OPTION_TEXT, run_options[RUN_OPTION_MAX_ENTRIES], "N", "Show at most so many rows of each array; 0 = all")
 static const struct option_info attach_options[] = {
         OPTION_ROW_OUTPUT,
         OPTION_FIELDS,
+        OPTIONS_SELECT,
+        VALUE("sort", 0, OPTION_TEXT, run_options[RUN_OPTION_SORT], "FIELDS", "Sort each array by these fields; -FIELD = largest first"),
+        OPTION_RECORD,
         VALUE("timeout", 't', OPTION_DURATION, timeout_ns, "TIME", "Leave after 10s, 500ms, 1m30s; a bare number is seconds"),
         VALUE("tail", 0, OPTION_COUNT, tail, "N", "Print the last N rows first, as far as the event ring holds them; \"all\" = all of these"),
+};
+static const struct option_info replay_options[] = {
+        OPTION_ROW_OUTPUT,
+        OPTION_FIELDS,
+        OPTIONS_SELECT,
+        VALUE("sort", 0, OPTION_TEXT, run_options[RUN_OPTION_SORT], "FIELDS", "Sort each array, or all rows of a tracer, by these fields; -FIELD = largest first"),
 };
 static const struct option_info list_options[] = { OPTION_LIST_OUTPUT };
 static const struct option_info containers_options[] = {
@@ -106,6 +154,11 @@ const struct command commands[] = {
                 "INSTANCE is a name, an id or the start of an id that no other instance has. Several may attach to one instance. "
                 "Leaving does not stop it.",
           OPTIONS(attach_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_INSTANCE, .run = cmd_attach },
+        { .name = "replay", .arguments = "FILE", .summary = "Print the rows of a recording",
+          .description =
+                "FILE was written by \"gadgetctl run --record FILE\"; \"-\" is standard input. Needs neither gadgetd nor root. What is damaged or cut "
+                "off at the end of the file is reported; what stands before it is printed.",
+          OPTIONS(replay_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_FILE, .run = cmd_replay },
         { .name = "list", .aliases = { "ps", "ls" }, .arguments = "", .summary = "List the instances",
           OPTIONS(list_options), .run = cmd_list },
         { .name = "containers", .arguments = "", .summary = "List the containers of this host",
@@ -116,13 +169,28 @@ const struct command commands[] = {
         { .name = "stop", .aliases = { "rm", "delete" }, .arguments = "INSTANCE...", .summary = "Stop instances",
           .description = "Returns when nothing of them is left in the kernel.",
           .words_min = 1, .words_max = 256, .complete = COMPLETE_INSTANCE, .run = cmd_stop },
-        { .name = "build", .arguments = "[DIR] [NAME[:TAG]]", .summary = "Compile a gadget and pack it as an image",
+        { .name = "build", .aliases = { "image build" }, .arguments = "[DIR] [NAME[:TAG]]", .summary = "Compile a gadget and pack it as an image",
           .description =
                 "Compiles DIR/program.bpf.c (or --prog) for amd64 and arm64 with clang, as the user who calls, and packs the objects with "
                 "DIR/gadget.yaml (or --definition). The compiler is $CLANG or clang, the stripper $LLVM_STRIP or llvm-strip; "
                 "$SOURCE_DATE_EPOCH is the image's time when it is set. Prints NAME@DIGEST.",
           OPTIONS(build_options), .words_max = 2, .complete = COMPLETE_DIRECTORY, .run = cmd_build },
-        { .name = "tag", .arguments = "SOURCE TARGET", .summary = "Give an image one more name",
+        { .name = "pull", .aliases = { "image pull" }, .arguments = "IMAGE", .summary = "Fetch an image from a registry",
+          .description =
+                "IMAGE is HOST[:PORT]/PATH[:TAG][@DIGEST], or a short name where gadgetd.yaml has a prefix for these. Signatures beside the "
+                "image are fetched as well. What a cut transfer has left is resumed by the next one. Credentials are read from "
+                "$REGISTRY_AUTH_FILE, containers' auth.json and ~/.docker/config.json, certificates from certs.d of docker and containers, "
+                "proxies from $https_proxy, $http_proxy and $no_proxy.",
+          OPTIONS(pull_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_pull },
+        { .name = "push", .aliases = { "image push" }, .arguments = "IMAGE", .summary = "Send an image to the registry that its name says",
+          .description = "Signatures of the image go with it. What the registry has already is not sent again.",
+          OPTIONS(push_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_push },
+        { .name = "login", .arguments = "[HOST[:PORT]]", .summary = "Keep credentials for a registry",
+          .description = "Asks for what is not given. HOST is docker.io by default. The file is docker's config.json, so docker and skopeo read it too.",
+          OPTIONS(login_options), .words_max = 1, .run = cmd_login },
+        { .name = "logout", .arguments = "[HOST[:PORT]]", .summary = "Forget the credentials for a registry",
+          OPTIONS(logout_options), .words_max = 1, .run = cmd_logout },
+        { .name = "tag", .aliases = { "image tag" }, .arguments = "SOURCE TARGET", .summary = "Give an image one more name",
           .words_min = 2, .words_max = 2, .complete = COMPLETE_IMAGE, .run = cmd_tag },
         { .name = "image list", .aliases = { "image ls" }, .arguments = "", .summary = "List the images of the local stores",
           OPTIONS(list_options), .run = cmd_image_list },

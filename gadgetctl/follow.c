@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gadgetctl/follow.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 
 #include "base/clock.h"
-#include "client/render.h"
+#include "client/recording.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/losses.h"
+#include "gadgetctl/row-output.h"
 #include "gadgetctl/signals.h"
 #include "ipc/mp.h"
 
@@ -18,9 +19,9 @@
 struct follow {
         struct session *session;
         const struct follow_options *options;
-        struct schema *schema;
-        struct renderer *renderer;
-        struct out out;
+        struct row_output output;
+        struct out record; /* --record */
+        int record_fd;     /* -1 = none */
         struct losses losses;
         char id[80];
         uint32_t stream;
@@ -35,49 +36,50 @@ struct follow {
         int exit_code;
 };
 
-static uint32_t terminal_width(void) {
-        struct winsize size;
+/* The file named by --record, which is new or emptied, and its header. */
+static int begin_record(struct follow *f, const struct args *args,
+                        const struct rep_instance_attach *reply, struct error *err) {
+        struct recording_header header = {
+                .writer = "gadgetctl " GADGET_VERSION,
+                .image = reply->image,
+                .name = reply->name,
+                .created = clock_ns(CLOCK_REALTIME),
+                .schema = reply->schema,
+        };
+        int r;
 
-        if (!isatty(STDOUT_FILENO))
-                return 0;
-        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-                return 80;
-        return size.ws_col;
-}
-
-static enum output_mode mode_of(const struct args *args) {
-        for (enum output_mode mode = 0; args->output && mode < _OUTPUT_MODE_MAX; mode++)
-                if (str_eq(args->output, output_mode_names[mode]))
-                        return mode;
-        return OUTPUT_COLUMNS;
+        f->record_fd = open(args->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (f->record_fd < 0)
+                return error_set(err, ERROR_UNAVAILABLE, -errno, "--record '%s': %m", args->record);
+        r = out_init(&f->record, f->record_fd, OUT_SIZE);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "out of memory");
+        recording_put_header(&f->record, &header);
+        return 0;
 }
 
 static int attach(struct follow *f, const struct args *args, struct error *err) {
         struct req_instance_attach request = { .instance = f->options->instance,
                                                .tail = f->options->tail };
-        struct render_options options = {
-                .mode = mode_of(args),
-                .fields = args->fields,
-                .terminal = terminal_width(),
-                .clear_screen = isatty(STDOUT_FILENO),
-        };
         struct rep_instance_attach reply;
-        int r;
+        int r = 0;
 
+        if (args->record && str_eq(args->record, "-"))
+                return error_set(err, ERROR_INVALID, -EINVAL,
+                                 "--record needs a file; standard output is for the rows");
         r = connection_call(f->session->connection, METHOD_INSTANCE_ATTACH, &request, &reply, err);
         if (r < 0)
                 return r;
         f->stream = reply.stream;
         f->n_skip = reply.replay > request.tail ? reply.replay - request.tail : 0;
         snprintf(f->id, sizeof(f->id), "%s", reply.id);
-        r = schema_new(reply.schema, &f->schema, err);
+        if (args->record)
+                r = begin_record(f, args, &reply, err);
         if (r < 0)
                 return r;
-        r = out_init(&f->out, STDOUT_FILENO, OUT_SIZE);
-        if (r < 0)
-                return error_set(err, ERROR_INTERNAL, r, "out of memory");
-        f->out.give_up = &signals_count;
-        return renderer_new(f->schema, &options, &f->out, &f->renderer, err);
+        /* Rows of an instance of ours have been selected by its worker. */
+        return row_output_init(&f->output, args, reply.schema,
+                               f->options->is_owner ? 0 : ROW_OUTPUT_SELECTS, err);
 }
 
 /* Ends what we began: an instance of ours is stopped, another's is left alone. */
@@ -105,15 +107,15 @@ static void on_output_error(struct follow *f) {
         if (f->is_muted)
                 return;
         f->is_muted = true;
-        if (f->out.error != -EPIPE && f->out.error != -EINTR) {
-                diag("cannot write to standard output: %s", strerror(-f->out.error));
+        if (f->output.out.error != -EPIPE && f->output.out.error != -EINTR) {
+                diag("cannot write to standard output: %s", strerror(-f->output.out.error));
                 f->exit_code = EXIT_FAILED;
         }
         leave(f);
 }
 
 static void flush(struct follow *f) {
-        if (out_flush(&f->out) < 0)
+        if (out_flush(&f->output.out) < 0)
                 on_output_error(f);
 }
 
@@ -130,20 +132,37 @@ static struct bytes wanted_rows(struct follow *f, const struct incoming *in) {
         return BYTES(r.pos, r.end - r.pos);
 }
 
+static void flush_record(struct follow *f) {
+        if (f->record_fd < 0 || out_flush(&f->record) == 0)
+                return;
+        diag("cannot write the recording: %s", strerror(-f->record.error));
+        f->exit_code = EXIT_FAILED;
+        close_fd(&f->record_fd);
+        leave(f);
+}
+
+static void record(struct follow *f, const struct incoming *in, struct bytes rows) {
+        if (f->record_fd < 0)
+                return;
+        recording_put(&f->record, in, rows);
+        if (f->record.error)
+                flush_record(f);
+}
+
 static void on_events(struct follow *f, const struct incoming *in) {
-        int64_t n;
+        struct bytes rows = wanted_rows(f, in);
 
         losses_add(&f->losses, in->source, in->lost);
+        record(f, in, rows);
         if (f->is_muted)
                 return;
-        n = render_rows(f->renderer, in->source, in->flags, wanted_rows(f, in));
-        if (n < 0) {
+        if (row_output_add(&f->output, in->source, in->flags, rows) < 0) {
                 diag("rows arrived that do not match the gadget's schema: stopping");
                 f->exit_code = EXIT_FAILED;
                 f->is_muted = true;
                 leave(f);
         }
-        if (f->out.error)
+        if (f->output.out.error)
                 on_output_error(f);
 }
 
@@ -162,7 +181,9 @@ static void on_done(struct follow *f, const struct incoming *in) {
         static char detail[LIMIT_ERROR_DETAIL_MAX + 1];
 
         losses_set_all(&f->losses, in->ledger);
+        record(f, in, BYTES(NULL, 0));
         f->is_done = true;
+        flush_record(f);
         flush(f);
         if (bytes_eq(in->cause, "failed")) {
                 diag("the gadget failed: %s", text_of(in->message, message, sizeof(message)));
@@ -180,6 +201,11 @@ static void on_response(struct follow *f, const struct incoming *in) {
                 f->is_done = true;
 }
 
+static void on_losses(struct follow *f, const struct incoming *in) {
+        losses_set(&f->losses, in->source, in->ledger);
+        record(f, in, BYTES(NULL, 0));
+}
+
 static void on_incoming(struct follow *f, const struct incoming *in) {
         if (in->kind == RPC_RESPONSE) {
                 on_response(f, in);
@@ -190,7 +216,7 @@ static void on_incoming(struct follow *f, const struct incoming *in) {
         if (in->type == NOTIFY_EVENTS)
                 on_events(f, in);
         else if (in->type == NOTIFY_LOSSES)
-                losses_set(&f->losses, in->source, in->ledger);
+                on_losses(f, in);
         else if (in->type == NOTIFY_DONE)
                 on_done(f, in);
 }
@@ -261,6 +287,7 @@ static int loop(struct follow *f) {
                 }
                 if (!f->is_muted)
                         flush(f);
+                flush_record(f);
                 wait(f);
         }
         if (!f->is_muted)
@@ -269,15 +296,18 @@ static int loop(struct follow *f) {
 }
 
 static void follow_done(struct follow *f) {
-        renderer_free(f->renderer);
-        schema_free(f->schema);
-        out_done(&f->out);
+        row_output_done(&f->output);
+        if (f->record_fd >= 0)
+                (void)out_flush(&f->record);
+        out_done(&f->record);
+        close_fd(&f->record_fd);
 }
 
 int follow(struct session *session, const struct args *args, const struct follow_options *options) {
         struct follow f = {
                 .session = session,
                 .options = options,
+                .record_fd = -1,
                 .deadline_ns = options->timeout_ns ? now_ns() + options->timeout_ns : UINT64_MAX,
         };
         struct error err = { 0 };
@@ -290,9 +320,8 @@ int follow(struct session *session, const struct args *args, const struct follow
                 follow_done(&f);
                 return r == -EINVAL ? EXIT_USAGE : code;
         }
-        render_header(f.renderer);
         r = loop(&f);
-        losses_print(&f.losses, f.schema);
+        losses_print(&f.losses, f.output.schema);
         follow_done(&f);
         return r;
 }

@@ -343,6 +343,37 @@ static void test_run(void **state) {
         assert_true(fake.tail == UINT64_MAX);
 }
 
+/* A recording is replayed in any form, filtered and sorted, with no gadgetd. */
+static void test_record(void **state) {
+        char line[512];
+
+        fake.cause = "timeout";
+        snprintf(line, sizeof(line), "--socket S run img -o none --record %s/rec", dir);
+        assert_int_equal(run(line), EXIT_OK);
+        expect_out("");
+        snprintf(line, sizeof(line), "replay %s/rec -o csv --fields proc.pid,error,fd", dir);
+        assert_int_equal(run(line), EXIT_OK);
+        expect_out("proc.pid,error,fd\n1000,ENOENT,0\n1001,,4\n1002,,5\n");
+        expect_said("42 rows lost");
+        snprintf(line, sizeof(line), "replay %s/rec -o csv --fields fd -F error!=ENOENT --sort -fd",
+                 dir);
+        assert_int_equal(run(line), EXIT_OK);
+        expect_out("fd\n5\n4\n");
+        snprintf(line, sizeof(line), "replay %s/rec --filter nope==1", dir);
+        assert_int_equal(run(line), EXIT_USAGE);
+        expect_said("has no field 'nope'");
+        snprintf(line, sizeof(line), "replay %s/out", dir);
+        assert_int_equal(run(line), EXIT_FAILED);
+        expect_said("it is not a recording");
+        fake.cause = NULL;
+        assert_int_equal(run("--socket S run img -o none --record /nonexistent/x"), EXIT_FAILED);
+        expect_said("--record '/nonexistent/x': No such file");
+        /* Somebody else's instance: rows are selected here. */
+        assert_int_equal(run("--socket S attach x --timeout 50ms -o csv --fields fd -F fd>4"),
+                         EXIT_OK);
+        expect_out("fd\n5\n");
+}
+
 /* What the worker does with the rows travels among the parameters; a value may begin with '-'. */
 static void test_run_options(void **state) {
         fake.cause = "timeout";
@@ -546,21 +577,14 @@ static void test_help_and_man(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_run),
-        cmocka_unit_test(test_run_options),
-        cmocka_unit_test(test_run_fails),
-        cmocka_unit_test(test_detach),
-        cmocka_unit_test(test_attach),
-        cmocka_unit_test(test_reader_goes),
-        cmocka_unit_test(test_denied),
-        cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_images),
-        cmocka_unit_test(test_run_help),
-        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_build_refusals),
-        cmocka_unit_test(test_completion),
-        cmocka_unit_test(test_completion_scripts),
+        cmocka_unit_test(test_list),         cmocka_unit_test(test_run),
+        cmocka_unit_test(test_run_options),  cmocka_unit_test(test_record),
+        cmocka_unit_test(test_run_fails),    cmocka_unit_test(test_detach),
+        cmocka_unit_test(test_attach),       cmocka_unit_test(test_reader_goes),
+        cmocka_unit_test(test_denied),       cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_images),       cmocka_unit_test(test_run_help),
+        cmocka_unit_test(test_version),      cmocka_unit_test(test_build_refusals),
+        cmocka_unit_test(test_completion),   cmocka_unit_test(test_completion_scripts),
         cmocka_unit_test(test_help_and_man),
 };
 

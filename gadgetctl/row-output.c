@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gadgetctl/row-output.h"
+
+#include <sys/ioctl.h>
+
+#include "gadgetctl/diag.h"
+#include "gadgetctl/signals.h"
+
+static uint32_t terminal_width(void) {
+        struct winsize size;
+
+        if (!isatty(STDOUT_FILENO))
+                return 0;
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+                return 80;
+        return size.ws_col;
+}
+
+static enum output_mode mode_of(const struct args *args) {
+        for (enum output_mode mode = 0; args->output && mode < _OUTPUT_MODE_MAX; mode++)
+                if (str_eq(args->output, output_mode_names[mode]))
+                        return mode;
+        return OUTPUT_COLUMNS;
+}
+
+static int init_selection(struct row_output *output, const struct args *args, int flags,
+                          struct error *err) {
+        struct selection_options options = {
+                .filter = args->run_options[RUN_OPTION_FILTER],
+                .filter_expr = args->run_options[RUN_OPTION_FILTER_EXPR],
+                .sort = args->run_options[RUN_OPTION_SORT],
+                .max_entries = args->run_options[RUN_OPTION_MAX_ENTRIES],
+                .is_whole = flags & ROW_OUTPUT_WHOLE,
+        };
+
+        if (!options.filter && !options.filter_expr && !options.sort && !options.max_entries)
+                return 0;
+        return selection_new(output->schema, &options, &output->selection, err);
+}
+
+int row_output_init(struct row_output *output, const struct args *args, struct bytes schema,
+                    int flags, struct error *err) {
+        struct render_options options = {
+                .mode = mode_of(args),
+                .fields = args->fields,
+                .terminal = terminal_width(),
+                .clear_screen = isatty(STDOUT_FILENO) && !(flags & ROW_OUTPUT_WHOLE),
+        };
+        int r;
+
+        *output = (struct row_output){ 0 };
+        r = schema_new(schema, &output->schema, err);
+        if (r < 0)
+                return r;
+        r = out_init(&output->out, STDOUT_FILENO, OUT_SIZE);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "out of memory");
+        output->out.give_up = &signals_count;
+        if (flags & ROW_OUTPUT_SELECTS) {
+                r = init_selection(output, args, flags, err);
+                if (r < 0)
+                        return r;
+        }
+        r = renderer_new(output->schema, &options, &output->out, &output->renderer, err);
+        if (r < 0)
+                return r;
+        render_header(output->renderer);
+        return 0;
+}
+
+void row_output_done(struct row_output *output) {
+        output->selection = selection_free(output->selection);
+        output->renderer = renderer_free(output->renderer);
+        output->schema = schema_free(output->schema);
+        out_done(&output->out);
+}
+
+static int64_t print_rows(void *userdata, uint32_t source, uint32_t flags, struct bytes rows) {
+        struct row_output *output = userdata;
+
+        return render_rows(output->renderer, source, flags, rows);
+}
+
+int row_output_add(struct row_output *output, uint32_t source, uint32_t flags, struct bytes rows) {
+        int64_t n;
+
+        if (output->selection)
+                return selection_add(output->selection, source, flags, rows, print_rows, output);
+        n = render_rows(output->renderer, source, flags, rows);
+        return n < 0 ? (int)n : 0;
+}
+
+int row_output_end(struct row_output *output) {
+        int r = 0;
+
+        if (output->selection) {
+                r = selection_end(output->selection, print_rows, output);
+                if (selection_n_limited(output->selection) > 0)
+                        diag("%llu rows were left out: more than %u bytes cannot be sorted",
+                             (unsigned long long)selection_n_limited(output->selection),
+                             SELECTION_HELD_MAX);
+        }
+        return r < 0 ? r : out_flush(&output->out);
+}
