@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "gadget/api.h"
-#include "worker/container.h"
 #include "worker/attach.h"
+#include "worker/container.h"
 #include "worker/elf-check.h"
 
 #define LOG_LINES_SHOWN 30
@@ -219,6 +219,8 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
                                          FILTER_BY_MNTNS);
         }
         r = attach_prepare(g, err);
+        if (r == 0)
+                r = map_sizes_apply(g->object, g->start->n_cpus, &g->map_sizes, err);
         if (r < 0)
                 return r;
         /* Untouched until the verifier refuses a program: libbpf asks for its log only then. */

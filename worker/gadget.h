@@ -7,6 +7,7 @@
 
 #include "ipc/ring.h"
 #include "worker/host.h"
+#include "worker/map-size.h"
 #include "worker/options.h"
 #include "worker/params.h"
 #include "worker/types.h"
@@ -37,6 +38,7 @@ struct gadget {
         struct type_enums enums;
         struct params params;
         struct options options;
+        struct map_sizes map_sizes; /* of gadget_load() */
         struct bpf_link **links;
         struct bpf_program **linked; /* links[i] is that of linked[i] */
         size_t n_links;

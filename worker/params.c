@@ -76,7 +76,7 @@ static bool is_const_volatile(const struct btf *btf, uint32_t id) {
 }
 
 /* The i-th variable of all read-only data sections; false behind the last. */
-static bool find_variable(struct bpf_object *object, const char *name, struct variable *ret) {
+static bool find_variable(const struct bpf_object *object, const char *name, struct variable *ret) {
         const struct btf *btf = bpf_object__btf(object);
 
         for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
@@ -355,6 +355,25 @@ int params_init(struct params *p, struct bpf_object *object, const struct defini
                 r = add_param(p, object, &v, d, err);
         }
         return r < 0 ? r : check_keys(p, err);
+}
+
+bool params_read(const struct bpf_object *object, const char *variable, int64_t *ret) {
+        struct param p = { 0 };
+        struct variable v;
+        uint64_t bits = 0;
+        uint8_t *at;
+
+        if (!find_variable(object, variable, &v) ||
+            !read_type(&p, bpf_object__btf(object), v.type_id) || p.kind == FIELD_STR)
+                return false;
+        at = storage_of(v.map, v.offset, p.size);
+        if (!at)
+                return false;
+        memcpy(&bits, at, p.size); /* little-endian, as the object is */
+        *ret = (int64_t)bits;
+        if (p.kind == FIELD_INT && p.size < sizeof(bits))
+                *ret = (int64_t)(bits << (64 - 8 * p.size)) >> (64 - 8 * p.size);
+        return true;
 }
 
 /* --- values --- */

@@ -49,6 +49,10 @@ int params_apply(struct params *p, struct bytes values, struct options *options,
  * gadget does not have it. */
 int params_set_flag(struct bpf_object *object, const char *variable, bool value);
 
+/* The value that a number or bool in a read-only data section has at present. False when there is
+ * none of this name. */
+bool params_read(const struct bpf_object *object, const char *variable, int64_t *ret);
+
 /* The i-th name that the parameter's value may have; NULL behind the last one, and at once when any
  * value goes. */
 const char *param_value_at(const struct param *p, size_t i);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "worker/container.h"
 
 #define USUAL_INTERVAL NSEC_PER_SEC
 /* More often than this is a tracer's work. */
@@ -115,6 +116,7 @@ static void plan(struct reader *reader, uint64_t now) {
 void reader_read(struct reader *reader, struct drain *d, uint64_t now) {
         int r;
 
+        container_begin_drain();
         array_begin(&reader->array);
         r = reader->kind == STREAM_SNAPSHOT ? iterator_read(&reader->iterator, &reader->array, d)
                                             : map_reader_read(&reader->map, &reader->array, d);

@@ -154,10 +154,12 @@ int schema_encode(const struct gadget *g, struct buf *b, struct error *err) {
         put_map(b, 5);
         put_key_uint(b, "version", SCHEMA_VERSION);
         put_str(b, "gadget");
-        put_map(b, 3);
+        put_map(b, 5);
         put_key_str(b, "name", g->definition.name);
         put_key_str(b, "description", g->definition.description);
         put_key_str(b, "docs", g->definition.documentation);
+        put_key_uint(b, "map_bytes_declared", g->map_sizes.declared_bytes);
+        put_key_uint(b, "map_bytes", g->map_sizes.bytes);
         put_str(b, "enums");
         put_array(b, g->enums.n);
         for (size_t i = 0; i < g->enums.n; i++)

@@ -5,8 +5,10 @@
  * element a field, in order.
  *
  *   { "version": 1,
- *     "gadget": { "name": str, "description": str, "docs": str },
- *     "enums": [ { "name": str, "set": bool, "values": [ [name, int], ... ] }, ... ],
+ *     "gadget": { "name": str, "description": str, "docs": str,
+ *                 "map_bytes_declared": u (kernel memory of all maps as the object declares them),
+ *                 "map_bytes": u (as they are made: maps that the parameters leave unused have one
+ * entry) }, "enums": [ { "name": str, "set": bool, "values": [ [name, int], ... ] }, ... ],
  *     "streams": [ { "name": str, "kind": u (enum stream_kind), "annotations": { str: str },
  *                    "fields": [ FIELD, ... ] }, ... ],
  *     "params": [ PARAM, ... ] }
