@@ -303,6 +303,11 @@ static bool read_done(struct mp_reader *r, uint32_t n, struct incoming *ret) {
                read_object(r, &ret->ledger) == 0;
 }
 
+static bool read_progress(struct mp_reader *r, uint32_t n, struct incoming *ret) {
+        return n >= 4 && read_u32(r, &ret->id) == 0 && mp_read_str(r, &ret->digest) == 0 &&
+               mp_read_uint(r, &ret->bytes) == 0 && mp_read_uint(r, &ret->total) == 0;
+}
+
 static int read_notification(const struct rpc_message *msg, struct incoming *ret,
                              struct error *err) {
         static bool (*const readers[_NOTIFY_MAX])(struct mp_reader *, uint32_t,
@@ -310,6 +315,7 @@ static int read_notification(const struct rpc_message *msg, struct incoming *ret
                 [NOTIFY_EVENTS] = read_events,
                 [NOTIFY_LOSSES] = read_losses,
                 [NOTIFY_DONE] = read_done,
+                [NOTIFY_PROGRESS] = read_progress,
         };
         struct mp_reader r = mp_reader_of(msg->params);
         uint32_t n;
@@ -334,6 +340,7 @@ static int read_incoming(struct connection *connection, const struct rpc_message
                 return read_notification(msg, ret, err);
         case RPC_RESPONSE:
                 ret->is_error = msg->error.len > 0;
+                ret->params = msg->params;
                 if (ret->is_error)
                         read_error(connection, msg, &ret->error);
                 return 1;

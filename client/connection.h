@@ -62,6 +62,10 @@ struct incoming {
         struct bytes cause;  /* done */
         struct bytes message;
         struct bytes detail;
+        struct bytes digest; /* progress: of a blob of the request `id` */
+        uint64_t bytes;
+        uint64_t total;
+        struct bytes params; /* RPC_RESPONSE: the result, for record_decode() */
 };
 
 /* 1 = ret is set; 0 = nothing now, poll; -ECONNRESET, -EBADMSG: the connection is over. Reads at

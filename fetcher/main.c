@@ -129,17 +129,37 @@ static int run(struct fetcher *fetcher) {
         return loop_run(fetcher->loop);
 }
 
+/* gadgetd opened their cgroup.procs for us, behind the log. */
+static int join_cgroups(uint32_t n) {
+        for (uint32_t i = 0; i < n; i++) {
+                int fd = CHILD_FD_LOG + 1 + (int)i;
+
+                if (write(fd, "0", 1) < 0)
+                        return -errno;
+                close(fd);
+        }
+        return 0;
+}
+
 int main(int argc, char **argv) {
         struct fetcher fetcher = { 0 };
         struct error err = { 0 };
-        uint32_t uid;
+        uint32_t uid, n_cgroups = 0;
         int r;
 
         log_init("gadget-fetch", CHILD_FD_LOG);
-        if (argc != 3 || !str_eq(argv[1], "--uid") ||
-            parse_u32(argv[2], 1, UINT32_MAX - 1, &uid) < 0) {
-                log_error("gadget-fetch is started by gadgetd, as: gadget-fetch --uid UID");
+        if ((argc != 3 && argc != 5) || !str_eq(argv[1], "--uid") ||
+            parse_u32(argv[2], 1, UINT32_MAX - 1, &uid) < 0 ||
+            (argc == 5 &&
+             (!str_eq(argv[3], "--cgroups") || parse_u32(argv[4], 0, 8, &n_cgroups) < 0))) {
+                log_error("gadget-fetch is started by gadgetd, as: gadget-fetch --uid UID "
+                          "[--cgroups N]");
                 return 2;
+        }
+        r = join_cgroups(n_cgroups);
+        if (r < 0) {
+                log_error("cannot join its cgroup: %s", strerror(-r));
+                return EXIT_FAILURE;
         }
         /* Before the sandbox: this loads what OpenSSL wants from disk. */
         if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK) {

@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 #define RETRY_BASE_NS (250 * NSEC_PER_MSEC)
+#define RETRY_WINDOW_MAX_NS (4 * NSEC_PER_SEC)
 #define RETRY_AFTER_MAX_NS (60 * NSEC_PER_SEC)
 
 static int perform(struct request *request, struct error *err);
@@ -45,6 +46,10 @@ void request_done(struct request *request) {
                 free(TAKE_PTR(request->token_request));
         }
         free(TAKE_PTR(request->url));
+        free(TAKE_PTR(request->first_url));
+        if (request->form)
+                explicit_bzero(request->form, strlen(request->form));
+        free(TAKE_PTR(request->form));
         buf_done(&request->body);
 }
 
@@ -274,6 +279,8 @@ static int perform(struct request *request, struct error *err) {
         if (request->sink_offset > 0)
                 curl_easy_setopt(request->easy, CURLOPT_RESUME_FROM_LARGE,
                                  (curl_off_t)request->sink_offset);
+        if (request->on_prepare)
+                request->on_prepare(request);
         r = curl_loop_add(request->session->curl, request->easy);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "starting the transfer");
@@ -281,9 +288,14 @@ static int perform(struct request *request, struct error *err) {
 }
 
 int request_start(struct request *request, struct error *err) {
-        request->n_attempts = 0;
+        request->n_attempts = request->n_stalls = 0;
         request->n_redirects = 0;
         request->has_authenticated = false;
+        request->attempt_offset = request->sink_offset;
+        free(request->first_url);
+        request->first_url = strdup(request->url);
+        if (!request->first_url)
+                return -ENOMEM;
         return perform(request, err);
 }
 
@@ -302,13 +314,26 @@ static int on_retry_time(struct loop_timer *timer) {
         return 0;
 }
 
-/* Full jitter over an exponentially growing window, but never earlier than the server asked. */
+/* Jitter over the later half of an exponentially growing window, but never earlier than the server
+ * asked. All attempts together outlast a registry that is restarted. */
 static bool schedule_retry(struct request *request) {
-        uint64_t window = RETRY_BASE_NS << request->n_attempts;
+        uint64_t window = MIN(RETRY_BASE_NS << request->n_attempts, RETRY_WINDOW_MAX_NS);
         uint64_t random = 0;
 
+        if (request->received >= request->attempt_offset + REQUEST_PROGRESS) {
+                request->attempt_offset = request->received;
+                request->n_attempts = 0;
+        }
         if (++request->n_attempts >= REQUEST_ATTEMPTS_MAX)
                 return false;
+        /* Where a redirect led may hold for one attempt only. */
+        if (request->first_url && !str_eq(request->first_url, request->url)) {
+                free(request->url);
+                request->url = strdup(request->first_url);
+                request->n_redirects = 0;
+                if (!request->url)
+                        return false;
+        }
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 random = now_ns();
         stop_transfer(request);
@@ -316,8 +341,8 @@ static bool schedule_retry(struct request *request) {
         if (request->sink_fd >= 0)
                 request->sink_offset = request->received;
         return loop_timer_set(request->session->loop, &request->retry,
-                              MAX(random % window, request->retry_after_ns), "http retry",
-                              on_retry_time) == 0;
+                              MAX(window / 2 + random % (window / 2), request->retry_after_ns),
+                              "http retry", on_retry_time) == 0;
 }
 
 /* The registry's own words, if it said any: {"errors":[{"code","message"}]}. */
@@ -451,31 +476,69 @@ static void on_token(struct request *token_request, int r, const struct error *c
                 perform_or_finish(request);
 }
 
-static int token_url(const struct session *session, const struct challenge *challenge, CURL *easy,
-                     struct buf *url) {
+/* service=...&scope=..., as a query or as a form. */
+static void put_scope(const struct session *session, const struct challenge *challenge, CURL *easy,
+                      struct buf *out) {
         char *service = curl_easy_escape(easy, challenge->service, 0);
         char *scope = curl_easy_escape(easy, challenge->scope, 0);
         char *repository = curl_easy_escape(easy, session->repository, 0);
 
-        buf_printf(url, "%s%cservice=%s", challenge->realm,
-                   strchr(challenge->realm, '?') ? '&' : '?', service ?: "");
+        buf_printf(out, "service=%s", service ?: "");
         if (challenge->scope[0])
-                buf_printf(url, "&scope=%s", scope ?: "");
+                buf_printf(out, "&scope=%s", scope ?: "");
         else
-                buf_printf(url, "&scope=repository:%s:%s", repository ?: "",
+                buf_printf(out, "&scope=repository:%s:%s", repository ?: "",
                            session->is_push ? "pull,push" : "pull");
         curl_free(service);
         curl_free(scope);
         curl_free(repository);
-        return buf_append(url, "", 1);
 }
 
-/* The realm is named by the registry: it gets the credentials only where
- * origin_may_share_credentials() says so. */
+/*
+ * The realm is named by the registry, and may redirect: credentials are added for each attempt
+ * anew, and only where origin_may_share_credentials() says so. Elsewhere the token is asked for
+ * anonymously.
+ */
+static void prepare_token_request(struct request *request) {
+        struct session *session = request->session;
+
+        if (!origin_may_share_credentials(&session->origin, &request->target))
+                return;
+        if (request->form) {
+                curl_easy_setopt(request->easy, CURLOPT_COPYPOSTFIELDS, request->form);
+        } else if (session->username) {
+                curl_easy_setopt(request->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+                curl_easy_setopt(request->easy, CURLOPT_USERNAME, session->username);
+                curl_easy_setopt(request->easy, CURLOPT_PASSWORD, session->password);
+        }
+}
+
+/* A refresh token is posted as a form (OAuth2); everything else is a GET with a query. */
+static int make_token_request(struct request *request, const struct challenge *challenge,
+                              const struct origin *realm, struct request *token_request) {
+        struct session *session = request->session;
+        cleanup_buf struct buf text = BUF_INIT(TOKEN_MAX * 3 + 4096);
+
+        if (session->identity_token && origin_may_share_credentials(&session->origin, realm)) {
+                char *secret = curl_easy_escape(request->easy, session->identity_token, 0);
+
+                buf_printf(&text, "grant_type=refresh_token&client_id=gadgetd&refresh_token=%s&",
+                           secret ?: "");
+                curl_free(secret);
+                put_scope(session, challenge, request->easy, &text);
+                token_request->form = buf_steal_string(&text);
+                token_request->url = strdup(challenge->realm);
+                return token_request->form && token_request->url ? 0 : -ENOMEM;
+        }
+        buf_printf(&text, "%s%c", challenge->realm, strchr(challenge->realm, '?') ? '&' : '?');
+        put_scope(session, challenge, request->easy, &text);
+        token_request->url = buf_steal_string(&text);
+        return token_request->url ? 0 : -ENAMETOOLONG;
+}
+
 static int request_token(struct request *request, const struct challenge *challenge,
                          struct error *err) {
         struct session *session = request->session;
-        cleanup_buf struct buf url = BUF_INIT(4096);
         struct request *token_request;
         struct origin realm;
         int r;
@@ -486,9 +549,6 @@ static int request_token(struct request *request, const struct challenge *challe
         if (session->origin.is_tls && !realm.is_tls)
                 return error_set(err, ERROR_DENIED, -EPERM, "%s: token realm '%s' is not https",
                                  session->origin.host, challenge->realm);
-        r = token_url(session, challenge, request->easy, &url);
-        if (r < 0)
-                return error_set(err, ERROR_UNAVAILABLE, r, "token realm too long");
         token_request = calloc(1, sizeof(*token_request));
         if (!token_request)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
@@ -496,16 +556,14 @@ static int request_token(struct request *request, const struct challenge *challe
         request->token_request = token_request;
         token_request->owner = request;
         token_request->on_done = on_token;
-        token_request->url = buf_steal_string(&url);
+        token_request->on_prepare = prepare_token_request;
+        r = make_token_request(request, challenge, &realm, token_request);
+        if (r < 0)
+                return error_set(err, ERROR_UNAVAILABLE, r, "token realm too long");
         session->token[0] = '\0';
-        token_request->has_authenticated =
-                true; /* a token service that asks again gets no second answer */
-        r = perform(token_request, err);
-        if (r == 0 && session->username && origin_may_share_credentials(&session->origin, &realm)) {
-                curl_easy_setopt(token_request->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-                curl_easy_setopt(token_request->easy, CURLOPT_USERNAME, session->username);
-                curl_easy_setopt(token_request->easy, CURLOPT_PASSWORD, session->password);
-        }
+        r = request_start(token_request, err);
+        /* A token service that asks again gets no second answer. */
+        token_request->has_authenticated = true;
         return r;
 }
 
@@ -542,7 +600,12 @@ static bool is_redirect(long status) {
         return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-static bool is_transient(CURLcode result) {
+/* Whether another attempt may help. A host that has never answered is not waited for. */
+static bool is_transient(struct request *request, CURLcode result) {
+        if (result == CURLE_COULDNT_CONNECT && !request->session->has_answered)
+                return request->n_attempts < 1;
+        if (result == CURLE_OPERATION_TIMEDOUT && ++request->n_stalls >= REQUEST_STALLS_MAX)
+                return false;
         return result == CURLE_COULDNT_CONNECT || result == CURLE_PARTIAL_FILE ||
                result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR ||
                result == CURLE_GOT_NOTHING || result == CURLE_OPERATION_TIMEDOUT ||
@@ -575,11 +638,12 @@ void request_on_finished(CURL *easy, CURLcode result) {
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request);
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &request->status);
         if (result != CURLE_OK) {
-                if (request->is_over_cap || request->io_error < 0 || !is_transient(result) ||
-                    !schedule_retry(request))
+                if (request->is_over_cap || request->io_error < 0 ||
+                    !is_transient(request, result) || !schedule_retry(request))
                         fail_transport(request, result);
                 return;
         }
+        request->session->has_answered = true;
         absolute_location(request);
         if (request->status == 401)
                 authenticate(request);

@@ -9,7 +9,9 @@
 
 #include "fetcher/session.h"
 
-#define REQUEST_ATTEMPTS_MAX 5
+#define REQUEST_ATTEMPTS_MAX 8
+#define REQUEST_STALLS_MAX 3        /* of the attempts, those that waited for a dead peer */
+#define REQUEST_PROGRESS (1u << 20) /* after so many bytes attempts are counted anew */
 #define REQUEST_REDIRECTS_MAX 5
 #define REQUEST_SMALL_BODY_MAX (64u << 10)
 #define REQUEST_HEADERS_MAX (64u << 10)
@@ -33,6 +35,7 @@ struct request {
         uint64_t source_offset;
         uint64_t source_length;
         void (*on_progress)(struct request *request);
+        void (*on_prepare)(struct request *request); /* last options of the handle, each attempt */
         request_done_func on_done; /* once; may start the request again or free its owner */
         void *owner;
 
@@ -54,7 +57,11 @@ struct request {
         uint64_t retry_after_ns;
         uint64_t sent;
         size_t header_bytes;
+        char *form;              /* of a token request, secret */
+        char *first_url;         /* before redirects */
+        uint64_t attempt_offset; /* bytes in the sink when the attempts were last counted from 0 */
         unsigned int n_attempts;
+        unsigned int n_stalls;
         unsigned int n_redirects;
         bool has_authenticated;
         bool is_over_cap;

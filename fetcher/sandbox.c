@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "base/file.h"
+#include "gadget/api.h"
 
 #define ROOT "/run"
 
@@ -72,7 +73,8 @@ static int set_limits(void) {
                 { RLIMIT_AS, 512u << 20 }, /* curl, TLS and their threads' stacks */
                 { RLIMIT_CORE, 0 },        /* a dump would hold credentials */
                 { RLIMIT_NOFILE, 256 },
-                { RLIMIT_NPROC, 32 }, /* the resolver's threads */
+                { RLIMIT_FSIZE, LIMIT_BLOB_SIZE_MAX }, /* of the files it is handed */
+                { RLIMIT_NPROC, 32 },                  /* the resolver's threads */
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(limits); i++)

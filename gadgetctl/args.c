@@ -389,6 +389,7 @@ void args_done(struct args *args) {
         free(args->params);
         free(args->words.items);
         free(args->annotations.items);
+        free(args->keys.items);
         *args = (struct args){ 0 };
 }
 

@@ -10,6 +10,7 @@
 #include "gadgetctl/follow.h"
 #include "gadgetctl/help.h"
 #include "gadgetctl/object.h"
+#include "gadgetctl/registry.h"
 #include "gadgetctl/signals.h"
 #include "ipc/mp.h"
 
@@ -142,6 +143,7 @@ static int prepare(const struct args *args, struct run *run, struct error *err) 
         run->request.detach = args->detach;
         run->request.timeout_ns = args->timeout_ns;
         run->request.allow_unsafe = args->allow_unsafe;
+        run->request.allow_unsigned = args->allow_unsigned;
         run->request.container_name = args->container_name;
         run->request.container_runtime = args->container_runtime;
         run->request.container_image = args->container_image;
@@ -204,6 +206,32 @@ static int failed(const struct args *args, const struct session *session, const 
         return code;
 }
 
+/* Runs it; by --pull its image is fetched before, or when it turns out not to be here. */
+static int pull_and_run(struct session *session, const struct args *args,
+                        const struct req_instance_run *request, struct rep_instance_run *reply,
+                        struct error *err) {
+        const char *when = request->image ? args->pull ?: "missing" : "never";
+        struct rep_image_pull pulled;
+        struct error why = { 0 };
+        int r = 0;
+
+        if (str_eq(when, "always"))
+                r = registry_pull(session, args, request->image, false, &pulled, err);
+        if (r == 0)
+                r = connection_call(session->connection, METHOD_INSTANCE_RUN, request, reply, err);
+        if (r != -EREMOTEIO || err->code != ERROR_NOT_FOUND || !str_eq(when, "missing"))
+                return r;
+        r = registry_pull(session, args, request->image, true, &pulled, &why);
+        if (r < 0) {
+                *err = why;
+                return r;
+        }
+        if (!pulled.image) /* it is here, or has no registry: something else was not found */
+                return -EREMOTEIO;
+        *err = (struct error){ 0 };
+        return connection_call(session->connection, METHOD_INSTANCE_RUN, request, reply, err);
+}
+
 int cmd_run(struct args *args) {
         cleanup(run_done) struct run run = {
                 .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),
@@ -226,7 +254,7 @@ int cmd_run(struct args *args) {
                 return r;
         if (!args->detach)
                 connection_set_interrupt(session.connection, signals_fd());
-        r = connection_call(session.connection, METHOD_INSTANCE_RUN, &run.request, &reply, &err);
+        r = pull_and_run(&session, args, &run.request, &reply, &err);
         if (r < 0)
                 return failed(args, &session, &err, r);
         if (args->detach) {

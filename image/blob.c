@@ -192,7 +192,7 @@ static int rename_blob(struct blob_writer *w, const char *digest) {
         return sync_directory_of(w->root_fd, path);
 }
 
-int blob_writer_commit(struct blob_writer *w, const char *want, char *ret_digest,
+int blob_writer_verify(struct blob_writer *w, const char *want, char *ret_digest,
                        struct error *err) {
         char digest[DIGEST_TEXT_MAX];
         int r;
@@ -203,12 +203,28 @@ int blob_writer_commit(struct blob_writer *w, const char *want, char *ret_digest
         if (want && !str_eq(want, digest))
                 return error_set(err, ERROR_INVALID, -EBADMSG,
                                  "content has digest %s but should have %s", digest, want);
-        r = rename_blob(w, digest);
-        if (r < 0)
-                return cannot(err, r, "write", digest);
         if (ret_digest)
                 memcpy(ret_digest, digest, sizeof(digest));
         return 0;
+}
+
+int blob_writer_place(struct blob_writer *w, const char *digest, struct error *err) {
+        int r = rename_blob(w, digest);
+
+        return r < 0 ? cannot(err, r, "write", digest) : 0;
+}
+
+int blob_writer_commit(struct blob_writer *w, const char *want, char *ret_digest,
+                       struct error *err) {
+        char digest[DIGEST_TEXT_MAX];
+        int r;
+
+        r = blob_writer_verify(w, want, digest, err);
+        if (r == 0)
+                r = blob_writer_place(w, digest, err);
+        if (r == 0 && ret_digest)
+                memcpy(ret_digest, digest, sizeof(digest));
+        return r;
 }
 
 void blob_writer_done(struct blob_writer *w) {
@@ -219,32 +235,37 @@ void blob_writer_done(struct blob_writer *w) {
         hasher_done(&w->hasher);
 }
 
-int blob_put(int root_fd, struct bytes content, char ret_digest[DIGEST_TEXT_MAX],
-             struct error *err) {
+int blob_put_as(int root_fd, const char *want, struct bytes content, struct error *err) {
         cleanup_blob_writer struct blob_writer w = { .fd = -1 };
         cleanup_free uint8_t *present = NULL;
+        int r;
+
+        /* A damaged blob of this name is replaced, so building or pulling an image again repairs
+         * it. */
+        r = blob_read(root_fd, &(struct descriptor){ .digest = want, .size = content.len },
+                      content.len, &present, NULL);
+        if (r == 0)
+                return 0;
+        r = blob_writer_init(&w, root_fd, want, err);
+        if (r < 0)
+                return r;
+        r = blob_writer_add(&w, content.data, content.len, err);
+        if (r < 0)
+                return r;
+        return blob_writer_commit(&w, want, NULL, err);
+}
+
+int blob_put(int root_fd, struct bytes content, char ret_digest[DIGEST_TEXT_MAX],
+             struct error *err) {
         char digest[DIGEST_TEXT_MAX];
         int r;
 
         r = digest_of(content.data, content.len, digest);
         if (r < 0)
                 return error_prefix(err, r, "cannot compute a digest");
-
-        /* A damaged blob of this name is replaced, so building or pulling an image again repairs
-         * it. */
-        r = blob_read(root_fd, &(struct descriptor){ .digest = digest, .size = content.len },
-                      content.len, &present, NULL);
-        if (r < 0) {
-                r = blob_writer_init(&w, root_fd, digest, err);
-                if (r < 0)
-                        return r;
-                r = blob_writer_add(&w, content.data, content.len, err);
-                if (r < 0)
-                        return r;
-                r = blob_writer_commit(&w, digest, NULL, err);
-                if (r < 0)
-                        return r;
-        }
+        r = blob_put_as(root_fd, digest, content, err);
+        if (r < 0)
+                return r;
         memcpy(ret_digest, digest, sizeof(digest));
         return 0;
 }

@@ -37,10 +37,18 @@ int blob_writer_add(struct blob_writer *w, const void *data, size_t n, struct er
  * NULL. */
 int blob_writer_commit(struct blob_writer *w, const char *want, char *ret_digest,
                        struct error *err);
+/* The two halves of a commit, for one that waits for the lock in between: compares the digest ...
+ */
+int blob_writer_verify(struct blob_writer *w, const char *want, char *ret_digest,
+                       struct error *err);
+/* ... and gives the file its name. digest: what blob_writer_verify() found. */
+int blob_writer_place(struct blob_writer *w, const char *digest, struct error *err);
 void blob_writer_done(struct blob_writer *w);
 #define cleanup_blob_writer cleanup(blob_writer_done)
 
-/* Writes content unless the store has it, undamaged, already. */
+/* Writes content unless the store has it, undamaged, already. The second form keeps the algorithm
+ * of `want`, which the content must have (-EBADMSG). */
+int blob_put_as(int root_fd, const char *want, struct bytes content, struct error *err);
 int blob_put(int root_fd, struct bytes content, char ret_digest[DIGEST_TEXT_MAX],
              struct error *err);
 

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
+#include "image/partial.h"
 #include "image/reach.h"
 #include "image/store-internal.h"
 
@@ -44,12 +47,18 @@ static int sweep_blob(int dir_fd, const char *name, void *userdata) {
         return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* A temporary file is locked as long as its writer lives. */
+/* A temporary file is locked as long as its writer lives; what is left of a cut transfer waits to
+ * be resumed. */
 static int sweep_temp(int dir_fd, const char *name, void *userdata) {
+        bool is_partial = str_after(name, PARTIAL_PREFIX);
         cleanup_close int fd = -1;
+        struct stat st;
 
         (void)userdata;
-        if (!str_after(name, STORE_TEMP_PREFIX))
+        if (!str_after(name, STORE_TEMP_PREFIX) && !is_partial)
+                return 0;
+        if (is_partial && (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                           time(NULL) - st.st_mtime < PARTIAL_KEEP_S))
                 return 0;
         fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)

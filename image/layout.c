@@ -217,8 +217,27 @@ int layout_find(const struct layout *layout, const struct image_ref *ref, size_t
         return -ENOENT;
 }
 
+static json_t *make_annotations(const char *name, const struct descriptor *d) {
+        json_t *annotations = json_pack("{s:s}", ANNOTATION_REF_NAME, name);
+        const char *key;
+        json_t *value;
+
+        json_object_foreach((json_t *)d->annotations, key, value) {
+                if (str_after(key, ANNOTATION_OURS) &&
+                    json_object_set(annotations, key, value) < 0) {
+                        json_decref(annotations);
+                        return NULL;
+                }
+        }
+        return annotations;
+}
+
 static json_t *make_entry(const char *name, const struct descriptor *d) {
+        cleanup_json json_t *annotations = make_annotations(name, d);
         cleanup_json json_t *platform = NULL;
+
+        if (!annotations)
+                return NULL;
 
         if (d->architecture) {
                 platform = json_pack("{s:s,s:s,s:s*}", "architecture", d->architecture, "os", d->os,
@@ -226,9 +245,9 @@ static json_t *make_entry(const char *name, const struct descriptor *d) {
                 if (!platform)
                         return NULL;
         }
-        return json_pack("{s:s,s:s,s:I,s:s*,s:O*,s:{s:s}}", "mediaType", d->media_type, "digest",
+        return json_pack("{s:s,s:s,s:I,s:s*,s:O*,s:O}", "mediaType", d->media_type, "digest",
                          d->digest, "size", (json_int_t)d->size, "artifactType", d->artifact_type,
-                         "platform", platform, "annotations", ANNOTATION_REF_NAME, name);
+                         "platform", platform, "annotations", annotations);
 }
 
 /* Where a name belongs among the sorted ones; entries without a name stand first. */

@@ -52,8 +52,15 @@ int layout_find(const struct layout *layout, const struct image_ref *ref, size_t
  * it has no name. */
 void layout_name(const struct layout *layout, size_t i, char *out, size_t n);
 
-/* Names a descriptor; an entry of that name is replaced. Entries stay sorted by name. ret_replaced:
- * it had another digest. */
+/* What this project notes about an entry begins so; it goes along when an image gets another name.
+ */
+#define ANNOTATION_OURS "dev.gadgetd."
+#define ANNOTATION_ORIGIN ANNOTATION_OURS "origin"     /* enum image_origin by name */
+#define ANNOTATION_POLICY ANNOTATION_OURS "policy"     /* id of the policy that admitted it last */
+#define ANNOTATION_ADMITTED ANNOTATION_OURS "admitted" /* earlier ones, "TIME ID WHY" a line */
+
+/* Names a descriptor, with those of its annotations that are ours; an entry of that name is
+ * replaced. Entries stay sorted by name. ret_replaced: it had another digest. */
 int layout_put(struct layout *layout, const char *name, const struct descriptor *d,
                bool *ret_replaced);
 

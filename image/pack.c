@@ -288,12 +288,15 @@ static int put_all(struct pack *pack, json_t **ret_index, struct error *err) {
 
 static int put_name(struct pack *pack, const struct image_ref *target, const json_t *index,
                     char *ret_digest, struct error *err) {
+        cleanup_json json_t *ours =
+                json_pack("{s:s}", ANNOTATION_ORIGIN, image_origin_name(ORIGIN_BUILT));
         struct descriptor d;
         int r;
 
         r = descriptor_parse(index, &d, err);
         if (r < 0)
                 return r;
+        d.annotations = ours;
         r = store_put_name(pack->store, target, &d, err);
         if (r < 0)
                 return r;

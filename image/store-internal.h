@@ -23,6 +23,8 @@ int store_lock(struct store *store, int *ret_fd, struct error *err);
 int store_find(struct store *store, const struct layout *layout, const struct image_ref *ref,
                struct descriptor *ret, struct error *err);
 
+enum image_origin image_origin_of(const json_t *annotations);
+
 /* Names d and writes index.json; collects garbage when an image lost its name by it. The lock is
  * held. */
 int store_put_name(struct store *store, const struct image_ref *ref, const struct descriptor *d,

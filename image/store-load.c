@@ -171,6 +171,9 @@ int store_load(struct store *store, const struct image_ref *ref, const char *arc
                 return error_prefix(err, -ENOMEM, "image '%s'", name);
         snprintf(image->digest, sizeof(image->digest), "%s", d.digest);
         image->is_bundled = store->flags & STORE_READ_ONLY;
+        image->origin = image_origin_of(d.annotations);
+        snprintf(image->policy, sizeof(image->policy), "%s",
+                 annotation_get(d.annotations, ANNOTATION_POLICY) ?: "");
 
         r = load(store, &d, arch, image, err);
         if (r < 0)

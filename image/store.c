@@ -7,6 +7,34 @@
 #include "base/file.h"
 #include "image/store-internal.h"
 
+static const char *const origin_names[_ORIGIN_MAX] = {
+        [ORIGIN_UNKNOWN] = "unknown",
+        [ORIGIN_BUILT] = "built",
+        [ORIGIN_PULLED] = "pulled",
+        [ORIGIN_IMPORTED] = "imported",
+};
+
+const char *image_origin_name(enum image_origin origin) {
+        return origin_names[origin];
+}
+
+enum image_origin image_origin_of(const json_t *annotations) {
+        const char *name = annotation_get(annotations, ANNOTATION_ORIGIN);
+
+        for (enum image_origin origin = 0; name && origin < _ORIGIN_MAX; origin++)
+                if (str_eq(name, origin_names[origin]))
+                        return origin;
+        return ORIGIN_UNKNOWN;
+}
+
+int store_root_fd(const struct store *store) {
+        return store->root_fd;
+}
+
+const char *store_path(const struct store *store) {
+        return store->path;
+}
+
 int store_error(const struct store *store, int r, struct error *err) {
         return error_prefix(err, r, "store '%s'", store->path);
 }
@@ -104,7 +132,7 @@ int store_put_name(struct store *store, const struct image_ref *ref, const struc
         bool is_replaced;
         int r;
 
-        if (ref->digest[0] != '\0')
+        if (ref->digest[0] != '\0' && !str_eq(ref->digest, d->digest))
                 return error_set(err, ERROR_INVALID, -EINVAL,
                                  "'%s' cannot be a new name because it has a digest; use a tag",
                                  ref->path);
@@ -133,7 +161,9 @@ int store_tag(struct store *store, const struct image_ref *source, const struct 
         struct descriptor d;
         int r;
 
-        r = store_lock(store, &lock_fd, err);
+        r = store_check_target(target, err);
+        if (r == 0)
+                r = store_lock(store, &lock_fd, err);
         if (r < 0)
                 return r;
         r = layout_read(store->root_fd, &layout, err);

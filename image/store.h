@@ -25,6 +25,20 @@ int store_open(const char *path, int flags, struct store **ret, struct error *er
 struct store *store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)
 
+/* Borrowed, for blob_read() and others. */
+int store_root_fd(const struct store *store);
+const char *store_path(const struct store *store);
+
+/* How an image came into a store. */
+enum image_origin {
+        ORIGIN_UNKNOWN, /* somebody else's tool wrote the entry */
+        ORIGIN_BUILT,   /* packed here, by root */
+        ORIGIN_PULLED,
+        ORIGIN_IMPORTED,
+        _ORIGIN_MAX,
+};
+const char *image_origin_name(enum image_origin origin);
+
 /* A gadget ready to run: both blobs in memory, digests just checked. */
 struct image {
         char *name;                   /* canonical reference */
@@ -35,6 +49,8 @@ struct image {
         uint8_t *definition; /* may be empty */
         size_t definition_size;
         bool is_bundled; /* came from the read-only store */
+        enum image_origin origin;
+        char policy[DIGEST_TEXT_MAX]; /* that admitted it last, "" = none did */
 };
 struct image *image_free(struct image *image);
 DEFINE_CLEANUP(struct image, image_free)

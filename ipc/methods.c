@@ -38,6 +38,7 @@ static const struct field instance_run_request[] = {
         F_BOOL(struct req_instance_run, detach, 0, "The instance lives on when this connection ends; default false."),
         F_U64(struct req_instance_run, timeout_ns, 0, INT64_MAX, "Nanoseconds after which the instance is stopped; default 0 = never."),
         F_BOOL(struct req_instance_run, allow_unsafe, 0, "Permit helpers that change the system; root only; default false."),
+        F_BOOL(struct req_instance_run, allow_unsigned, 0, "Run the image although policy does not admit it; root only; default false."),
         F_BOOL(struct req_instance_run, host, 0, "Show events of processes outside containers as well; default false."),
         F_U64(struct req_instance_run, ring_size, 0, LIMIT_EVENT_RING_MAX,
               "Bytes of the event ring, a power of two; default 0 = the daemon's choice."),
@@ -123,6 +124,72 @@ static const struct field image_reply[] = {
         F_STR(struct rep_image, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "The reference in full."),
 };
 
+#define PEM_MAX (64 << 10)
+static const struct field image_transfer_request[] = {
+        F_STR(struct req_image_transfer, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference; short names get the configured prefix."),
+        F_STR(struct req_image_transfer, platform, 0, TEXT_MAX, "Platform to pull, such as linux/arm64; default this machine's."),
+        F_BOOL(struct req_image_transfer, all_platforms, 0, "Pull every platform of the image; default false."),
+        F_BOOL(struct req_image_transfer, plain_http, 0, "Speak http instead of https; default as configured for the host."),
+        F_BOOL(struct req_image_transfer, is_insecure, 0, "Do not verify the registry's certificate; default as configured for the host."),
+        F_STR(struct req_image_transfer, username, 0, 255, "User, absent for anonymous access."),
+        F_STR(struct req_image_transfer, password, 0, 4096, "Password or access token; never logged."),
+        F_STR(struct req_image_transfer, identity_token, 0, 8192, "OAuth2 refresh token in place of a password; never logged."),
+        F_STR(struct req_image_transfer, proxy, 0, 1024, "Proxy URL."),
+        F_STR(struct req_image_transfer, no_proxy, 0, 4096, "Hosts reached without the proxy, separated by commas."),
+        F_BIN(struct req_image_transfer, ca, 0, 1 << 20, "Certificates trusted in addition to the system's, PEM."),
+        F_BIN(struct req_image_transfer, client_cert, 0, PEM_MAX, "Client certificate, PEM."),
+        F_BIN(struct req_image_transfer, client_key, 0, PEM_MAX, "Key of the client certificate, PEM."),
+        F_U64(struct req_image_transfer, timeout_ns, 0, INT64_MAX, "Nanoseconds for all of it; default 0 = 30 minutes."),
+};
+static const struct field image_pull_reply[] = {
+        F_STR(struct rep_image_pull, digest, REQUIRED, DIGEST_LEN_MAX, "Digest of the image's index, or of its only manifest."),
+        F_STR(struct rep_image_pull, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "The reference in full."),
+        F_BOOL(struct rep_image_pull, was_present, 0, "The same image had this name already."),
+        F_STR(struct rep_image_pull, note, 0, 4096, "Why policy would not let it run; absent = it would."),
+};
+static const struct field image_resolve_reply[] = {
+        F_STR(struct rep_image_resolve, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "The reference in full, as a pull would take it."),
+        F_STR(struct rep_image_resolve, host, 0, TEXT_MAX, "Registry that a pull would ask; absent = a short name, and no prefix is configured."),
+        F_BOOL(struct rep_image_resolve, present, 0, "It is in a local store already."),
+};
+static const struct field image_prune_request[] = {
+        F_BOOL(struct req_image_prune, all, 0, "Also remove every image that no instance runs; default false: only what no name leads to."),
+};
+static const struct field image_prune_reply[] = {
+        F_U64(struct rep_image_prune, bytes, 0, UINT64_MAX, "Bytes freed."),
+        F_U32(struct rep_image_prune, blobs, 0, UINT32_MAX, "Files removed."),
+        F_U32(struct rep_image_prune, images, 0, UINT32_MAX, "Names removed."),
+};
+static const struct field image_export_request[] = {
+        F_ANY(struct req_image_export, images, REQUIRED, 256 * LIMIT_IMAGE_REF_MAX, "Array of references; their signatures come with them."),
+};
+static const struct field image_export_reply[] = {
+        F_BIN(struct rep_image_export, index, REQUIRED, REPLY_MAX, "Content of index.json of an OCI layout that holds these images."),
+        F_ANY(struct rep_image_export, blobs, REQUIRED, REPLY_MAX, "Array of maps {digest, size}: the blobs of the layout, for image.read."),
+};
+static const struct field image_read_request[] = {
+        F_STR(struct req_image_read, digest, REQUIRED, DIGEST_LEN_MAX + 16, "Digest of a blob of a local store."),
+        F_U64(struct req_image_read, offset, 0, INT64_MAX, "Where to begin; default 0."),
+};
+static const struct field image_read_reply[] = {
+        F_BIN(struct rep_image_read, data, 0, LIMIT_BLOB_CHUNK_MAX, "The bytes from there on, fewer than asked for only at the end."),
+};
+static const struct field image_write_request[] = {
+        F_STR(struct req_image_write, digest, REQUIRED, DIGEST_LEN_MAX + 16, "Digest that the blob will have."),
+        F_U64(struct req_image_write, size, 0, LIMIT_BLOB_SIZE_MAX, "Size of the whole blob."),
+        F_U64(struct req_image_write, offset, 0, LIMIT_BLOB_SIZE_MAX, "Where the data belongs: behind what was written before."),
+        F_BIN(struct req_image_write, data, 0, LIMIT_BLOB_CHUNK_MAX, "The next bytes; the digest is checked with the last ones."),
+};
+static const struct field image_import_request[] = {
+        F_BIN(struct req_image_import, index, REQUIRED, LIMIT_MANIFEST_SIZE_MAX, "Content of index.json; its blobs were sent by image.write on this connection."),
+};
+static const struct field image_sign_request[] = {
+        F_STR(struct req_image_sign, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference of an image of a local store."),
+        F_BIN(struct req_image_sign, payload, 0, PEM_MAX, "Simple-signing payload."),
+        F_STR(struct req_image_sign, signature, 0, TEXT_MAX, "Signature of the payload, base64."),
+        F_BIN(struct req_image_sign, bundle, 0, PEM_MAX, "Sigstore bundle, in place of payload and signature."),
+};
+
 #define NOTHING(_name) RECORD_EMPTY(_name)
 #define REQUEST(_name, _struct, _fields) RECORD(_name, struct req_##_struct, _fields)
 #define REPLY(_struct, _fields) RECORD("reply", struct rep_##_struct, _fields)
@@ -187,6 +254,58 @@ const struct method_info methods[_METHOD_MAX] = {
                 "image.build", REQUEST("image.build", image_build, image_build_request), REPLY(image, image_reply),
                 "Packs compiled objects and a definition as an image into the local store."
         },
+        [METHOD_IMAGE_RESOLVE] = {
+                "image.resolve", REQUEST("image.resolve", image_ref, image_ref_request), REPLY(image_resolve, image_resolve_reply),
+                "Says what a reference means here: which image, from which registry, and whether it is there already."
+        },
+        [METHOD_IMAGE_PULL] = {
+                "image.pull", REQUEST("image.pull", image_transfer, image_transfer_request), REPLY(image_pull, image_pull_reply),
+                "Fetches an image and its signatures from a registry; notifications \"progress\" come until it answers."
+        },
+        [METHOD_IMAGE_PUSH] = {
+                "image.push", REQUEST("image.push", image_transfer, image_transfer_request), REPLY(image, image_reply),
+                "Sends an image and its signatures to the registry that its reference names; notifications as for image.pull."
+        },
+        [METHOD_IMAGE_PRUNE] = {
+                "image.prune", REQUEST("image.prune", image_prune, image_prune_request), REPLY(image_prune, image_prune_reply),
+                "Removes from the local store what nothing needs; images of instances stay."
+        },
+        [METHOD_IMAGE_FSCK] = {
+                "image.fsck", NOTHING("image.fsck"), REPLY(object, object_reply),
+                "Compares every blob of the local store with its digest and moves damaged ones to quarantine/."
+        },
+        [METHOD_IMAGE_EXPORT] = {
+                "image.export", REQUEST("image.export", image_export, image_export_request), REPLY(image_export, image_export_reply),
+                "Describes an OCI layout that holds these images with their signatures; image.read then gives its blobs."
+        },
+        [METHOD_IMAGE_READ] = {
+                "image.read", REQUEST("image.read", image_read, image_read_request), REPLY(image_read, image_read_reply),
+                "Reads a piece of a blob."
+        },
+        [METHOD_IMAGE_WRITE] = {
+                "image.write", REQUEST("image.write", image_write, image_write_request), NOTHING("reply"),
+                "Sends a piece of a blob for image.import on the same connection; pieces come in order."
+        },
+        [METHOD_IMAGE_IMPORT] = {
+                "image.import", REQUEST("image.import", image_import, image_import_request), REPLY(list, list_reply),
+                "Takes the named images of an OCI layout into the local store; items are maps {name, digest, note}."
+        },
+        [METHOD_IMAGE_SIGN] = {
+                "image.sign", REQUEST("image.sign", image_sign, image_sign_request), NOTHING("reply"),
+                "Stores a signature that the client made beside the image, in cosign's layout."
+        },
+        [METHOD_IMAGE_SIGNATURES] = {
+                "image.signatures", REQUEST("image.signatures", image_ref, image_ref_request), REPLY(list, list_reply),
+                "Returns what claims to be a signature of the image: maps {payload, signature} or {bundle}; nothing is verified."
+        },
+        [METHOD_POLICY_SHOW] = {
+                "policy.show", NOTHING("policy.show"), REPLY(object, object_reply),
+                "Shows the effective policy for images: {id, path, keys, rules}."
+        },
+        [METHOD_POLICY_CHECK] = {
+                "policy.check", REQUEST("policy.check", image_ref, image_ref_request), REPLY(object, object_reply),
+                "Says whether policy admits an image of a local store, and by what: {image, digest, admitted, reason, policy}."
+        },
         [METHOD_DAEMON_STATS] = {
                 "daemon.stats", NOTHING("daemon.stats"), REPLY(object, object_reply),
                 "Shows counters of the daemon itself."
@@ -207,4 +326,5 @@ const char *const notification_names[_NOTIFY_MAX] = {
         [NOTIFY_EVENTS] = "events",
         [NOTIFY_LOSSES] = "losses",
         [NOTIFY_DONE] = "done",
+        [NOTIFY_PROGRESS] = "progress",
 };

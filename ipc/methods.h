@@ -23,6 +23,19 @@ enum method {
         METHOD_IMAGE_TAG,
         METHOD_IMAGE_REMOVE,
         METHOD_IMAGE_BUILD,
+        METHOD_IMAGE_RESOLVE,
+        METHOD_IMAGE_PULL,
+        METHOD_IMAGE_PUSH,
+        METHOD_IMAGE_PRUNE,
+        METHOD_IMAGE_FSCK,
+        METHOD_IMAGE_EXPORT,
+        METHOD_IMAGE_READ,
+        METHOD_IMAGE_WRITE,
+        METHOD_IMAGE_IMPORT,
+        METHOD_IMAGE_SIGN,
+        METHOD_IMAGE_SIGNATURES,
+        METHOD_POLICY_SHOW,
+        METHOD_POLICY_CHECK,
         METHOD_DAEMON_STATS,
         _METHOD_MAX,
 };
@@ -51,8 +64,9 @@ struct req_instance_run {
         bool detach;         /* lives on when this connection ends */
         uint64_t timeout_ns; /* 0 = none */
         bool allow_unsafe;
-        bool host;          /* include host processes */
-        uint64_t ring_size; /* bytes, power of two; 0 = default */
+        bool allow_unsigned; /* policy's want of a signature is waived for this run */
+        bool host;           /* include host processes */
+        uint64_t ring_size;  /* bytes, power of two; 0 = default */
         /* Lists "a,b,!c"; NULL = anything. */
         const char *container_name;
         const char *container_runtime;
@@ -127,6 +141,71 @@ struct rep_image {
         const char *image;  /* normalised reference */
 };
 
+/* What the user's side says of the registry: gadgetd reads no credentials of its own. */
+struct req_image_transfer {
+        const char *image;
+        const char *platform; /* "linux/arm64", "arm64" */
+        bool all_platforms;
+        bool plain_http;
+        bool is_insecure;
+        const char *username;
+        const char *password;
+        const char *identity_token;
+        const char *proxy;
+        const char *no_proxy;
+        struct bytes ca; /* PEM, in addition to the system's roots */
+        struct bytes client_cert;
+        struct bytes client_key;
+        uint64_t timeout_ns;
+};
+struct rep_image_pull {
+        const char *digest;
+        const char *image;
+        bool was_present; /* the same image had this name already */
+        const char *note; /* why policy would not let it run, absent = it would */
+};
+struct rep_image_resolve {
+        const char *image; /* in full */
+        const char *host;  /* registry that it is pulled from, absent = none */
+        bool present;      /* it can run without a pull */
+};
+struct rep_image_prune {
+        uint64_t bytes; /* freed */
+        uint32_t blobs;
+        uint32_t images; /* names removed */
+};
+struct req_image_prune {
+        bool all; /* every image that no instance runs, not only what has no name */
+};
+struct req_image_export {
+        struct bytes images; /* any: array of str */
+};
+struct rep_image_export {
+        struct bytes index; /* bin: index.json of the archive */
+        struct bytes blobs; /* any: array of {digest, size} */
+};
+struct req_image_read {
+        const char *digest;
+        uint64_t offset;
+};
+struct rep_image_read {
+        struct bytes data;
+};
+struct req_image_write {
+        const char *digest;
+        uint64_t size;
+        uint64_t offset;
+        struct bytes data;
+};
+struct req_image_import {
+        struct bytes index; /* bin: index.json of the archive */
+};
+struct req_image_sign {
+        const char *image;
+        struct bytes payload;  /* simple-signing payload, with */
+        const char *signature; /* its signature, base64; or */
+        struct bytes bundle;   /* a sigstore bundle */
+};
 union request {
         struct req_hello hello;
         struct req_instance_run instance_run;
@@ -138,6 +217,13 @@ union request {
         struct req_image_ref image_ref;
         struct req_image_tag image_tag;
         struct req_image_build image_build;
+        struct req_image_transfer image_transfer;
+        struct req_image_prune image_prune;
+        struct req_image_export image_export;
+        struct req_image_read image_read;
+        struct req_image_write image_write;
+        struct req_image_import image_import;
+        struct req_image_sign image_sign;
 };
 
 struct method_info {
@@ -160,6 +246,7 @@ enum method method_from_name(struct bytes name);
  * str, message str, detail str, ledgers array of map]  the last of an attachment A ledger: {"rows":
  * u64, "delivered": u64, "lost": u64, "dropped": {reason: u64}}; lost = this client's. cause:
  * "stopped" | "timeout" | "finished" | "failed"; message and detail explain a failure.
+ *   "progress" [request u32, digest str, bytes u64, total u64]   of a blob of image.pull or push
  */
-enum notification { NOTIFY_EVENTS, NOTIFY_LOSSES, NOTIFY_DONE, _NOTIFY_MAX };
+enum notification { NOTIFY_EVENTS, NOTIFY_LOSSES, NOTIFY_DONE, NOTIFY_PROGRESS, _NOTIFY_MAX };
 extern const char *const notification_names[_NOTIFY_MAX];

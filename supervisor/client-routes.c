@@ -163,6 +163,9 @@ static const struct client_route {
         [METHOD_IMAGE_TAG] = { RIGHT_ADMIN, on_image_tag },
         [METHOD_IMAGE_REMOVE] = { RIGHT_ADMIN, on_image_remove },
         [METHOD_IMAGE_BUILD] = { RIGHT_ADMIN, on_image_build },
+        [METHOD_IMAGE_RESOLVE] = { RIGHT_ADMIN, on_image_resolve },
+        [METHOD_IMAGE_PULL] = { RIGHT_ADMIN, on_image_pull },
+        [METHOD_IMAGE_PUSH] = { RIGHT_ADMIN, on_image_push },
         [METHOD_DAEMON_STATS] = { RIGHT_ADMIN, on_stats },
 };
 
@@ -203,6 +206,9 @@ static int dispatch(struct call *call, const struct rpc_message *message, struct
                           message->params.len, RECORD_LENIENT, &request, err);
         if (r < 0)
                 return error_prefix(err, r, "%s", methods[call->method].name);
+        if (!routes[call->method].handler)
+                return error_set(err, ERROR_INVALID, -EOPNOTSUPP, "%s is not there yet",
+                                 methods[call->method].name);
         return routes[call->method].handler(call, &request, err);
 }
 

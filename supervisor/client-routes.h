@@ -38,4 +38,7 @@ int on_image_list(struct call *call, const union request *request, struct error 
 int on_image_inspect(struct call *call, const union request *request, struct error *err);
 int on_image_tag(struct call *call, const union request *request, struct error *err);
 int on_image_remove(struct call *call, const union request *request, struct error *err);
+int on_image_resolve(struct call *call, const union request *request, struct error *err);
+int on_image_pull(struct call *call, const union request *request, struct error *err);
+int on_image_push(struct call *call, const union request *request, struct error *err);
 int on_image_build(struct call *call, const union request *request, struct error *err);

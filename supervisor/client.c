@@ -320,6 +320,7 @@ struct client *client_free(struct client *client) {
         close_fd(&client->fd);
         buf_done(&client->in);
         buf_done(&client->out);
+        transfers_on_client_gone(client);
         LIST_REMOVE(client, link);
         client->sup->n_clients--;
         free(client);
@@ -342,6 +343,7 @@ void client_close(struct client *client) {
         if (client->is_closing)
                 return;
         client->is_closing = true;
+        transfers_on_client_gone(client);
         loop_io_remove(&client->io);
         loop_defer(sup->loop, &client->free_defer, on_free);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {

@@ -216,6 +216,22 @@ int on_image_remove(struct call *call, const union request *request, struct erro
         return r < 0 ? r : call_reply(call, NULL);
 }
 
+int on_image_resolve(struct call *call, const union request *request, struct error *err) {
+        char name[LIMIT_IMAGE_REF_MAX + 1];
+        struct image_ref ref;
+        bool is_present;
+        int r;
+
+        r = image_service_resolve(&call->client->sup->images, request->image_ref.image, &ref,
+                                  &is_present, err);
+        if (r < 0)
+                return r;
+        image_ref_format(&ref, name, sizeof(name));
+        return call_reply(call, &(struct rep_image_resolve){ .image = name,
+                                                             .host = ref.host[0] ? ref.host : NULL,
+                                                             .present = is_present });
+}
+
 static char *dup_text(struct bytes text) {
         return memchr(text.data, '\0', text.len) ? NULL
                                                  : strndup((const char *)text.data, text.len);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "image/intake.h"
+#include "supervisor/config.h"
 
 #if defined(__x86_64__)
 #define ARCHITECTURE "amd64"
@@ -16,8 +18,14 @@
 #endif
 
 void image_service_init(struct image_service *service, const char *bundled_path,
-                        const char *local_path) {
-        *service = (struct image_service){ .bundled_path = bundled_path, .local_path = local_path };
+                        const char *local_path, const struct config *config) {
+        *service = (struct image_service){ .bundled_path = bundled_path,
+                                           .local_path = local_path,
+                                           .config = config };
+}
+
+const char *image_service_architecture(void) {
+        return ARCHITECTURE;
 }
 
 void image_service_done(struct image_service *service) {
@@ -36,8 +44,8 @@ static struct store *bundled(struct image_service *service) {
 }
 
 /* The local store; *ret NULL when it does not exist yet and is not to be made. */
-static int local(struct image_service *service, bool create, struct store **ret,
-                 struct error *err) {
+int image_service_local(struct image_service *service, bool create, struct store **ret,
+                        struct error *err) {
         char index[PATH_MAX];
         int r = 0;
 
@@ -63,24 +71,28 @@ static int no_such_image(const char *reference, struct error *err) {
 typedef int (*lookup_func)(struct store *store, const struct image_ref *ref, void *userdata,
                            struct error *err);
 
-/* Asks the stores one after the other for the reference. */
+/* Asks for the reference: the bundled store, the local one, and that for what a short name is
+ * pulled as. */
 static int lookup(struct image_service *service, const char *reference, lookup_func func,
                   void *userdata, struct error *err) {
-        struct store *stores[2] = { bundled(service), NULL };
-        struct image_ref ref;
+        struct store *stores[3] = { bundled(service), NULL, NULL };
+        struct image_ref refs[3];
         int r;
 
-        r = image_ref_parse(reference, &ref, err);
+        r = image_ref_parse(reference, &refs[0], err);
         if (r == 0)
-                r = local(service, false, &stores[1], err);
+                r = image_service_local(service, false, &stores[1], err);
         if (r < 0)
                 return r;
+        refs[1] = refs[0];
+        if (refs[0].host[0] == '\0' && config_complete(service->config, &refs[0], &refs[2]))
+                stores[2] = stores[1];
         for (size_t i = 0; i < ARRAY_SIZE(stores); i++) {
                 struct error why = {};
 
                 if (!stores[i])
                         continue;
-                r = func(stores[i], &ref, userdata, &why);
+                r = func(stores[i], &refs[i], userdata, &why);
                 if (r == -ENOENT && why.code == ERROR_NOT_FOUND)
                         continue;
                 if (r < 0 && err)
@@ -88,6 +100,37 @@ static int lookup(struct image_service *service, const char *reference, lookup_f
                 return r;
         }
         return no_such_image(reference, err);
+}
+
+static int find_in(struct store *store, const struct image_ref *ref, void *userdata,
+                   struct error *err) {
+        struct resolved found;
+        int r = store_resolve(store, ref, &found, err);
+
+        if (r == 0)
+                *(struct image_ref *)userdata = *ref;
+        return r;
+}
+
+int image_service_resolve(struct image_service *service, const char *reference,
+                          struct image_ref *ret, bool *ret_present, struct error *err) {
+        struct error why = {};
+        struct image_ref ref;
+        int r;
+
+        r = lookup(service, reference, find_in, ret, &why);
+        *ret_present = r == 0;
+        if (r == 0)
+                return 0;
+        if (r != -ENOENT) {
+                if (err)
+                        *err = why;
+                return r;
+        }
+        r = image_ref_parse(reference, &ref, err);
+        if (r == 0 && !config_complete(service->config, &ref, ret))
+                *ret = ref;
+        return r;
 }
 
 static int load_from(struct store *store, const struct image_ref *ref, void *userdata,
@@ -118,7 +161,7 @@ int image_service_list(struct image_service *service, store_list_func func, void
         if (store)
                 r = store_list(store, func, userdata, err);
         if (r == 0)
-                r = local(service, false, &store, err);
+                r = image_service_local(service, false, &store, err);
         if (r == 0 && store)
                 r = store_list(store, func, userdata, err);
         return r;
@@ -169,7 +212,7 @@ int image_service_tag(struct image_service *service, const char *source, const c
 
         r = parse_target(target, &to, ret_name, err);
         if (r == 0)
-                r = local(service, true, &store, err);
+                r = image_service_local(service, true, &store, err);
         if (r == 0)
                 r = lookup(service, source, tag_in, &(struct tag){ store, &to }, err);
         if (r < 0)
@@ -179,13 +222,14 @@ int image_service_tag(struct image_service *service, const char *source, const c
 }
 
 int image_service_remove(struct image_service *service, const char *reference, struct error *err) {
+        struct resolved found;
         struct store *store = NULL;
         struct image_ref ref;
         int r;
 
         r = image_ref_parse(reference, &ref, err);
         if (r == 0)
-                r = local(service, false, &store, err);
+                r = image_service_local(service, false, &store, err);
         if (r < 0)
                 return r;
         if (store) {
@@ -194,8 +238,9 @@ int image_service_remove(struct image_service *service, const char *reference, s
                         return r;
         }
         /* Not there: bundled ones say that they cannot be changed. */
-        return bundled(service) ? store_remove(service->bundled, &ref, err)
-                                : no_such_image(reference, err);
+        return bundled(service) && store_resolve(service->bundled, &ref, &found, NULL) == 0
+                       ? store_remove(service->bundled, &ref, err)
+                       : no_such_image(reference, err);
 }
 
 int image_service_pack(struct image_service *service, const char *target,
@@ -207,7 +252,7 @@ int image_service_pack(struct image_service *service, const char *target,
 
         r = parse_target(target, &to, ret_name, err);
         if (r == 0)
-                r = local(service, true, &store, err);
+                r = image_service_local(service, true, &store, err);
         if (r < 0)
                 return r;
         return store_pack(store, &to, spec, ret_digest, err);

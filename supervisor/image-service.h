@@ -12,11 +12,24 @@ struct image_service {
         const char *local_path;
         struct store *bundled; /* opened at first use; NULL = there is none */
         struct store *local;
+        const struct config *config;
 };
 
+struct config;
 void image_service_init(struct image_service *service, const char *bundled_path,
-                        const char *local_path);
+                        const char *local_path, const struct config *config);
 void image_service_done(struct image_service *service);
+
+/* What this machine is called in images: "amd64". */
+const char *image_service_architecture(void);
+
+/* The local store, borrowed; NULL when it does not exist yet and is not to be made. */
+int image_service_local(struct image_service *service, bool create, struct store **ret,
+                        struct error *err);
+
+/* In full: as it is found in a store, else with the configured prefix. */
+int image_service_resolve(struct image_service *service, const char *reference,
+                          struct image_ref *ret, bool *ret_present, struct error *err);
 
 /* Both blobs for this machine's architecture. */
 int image_service_load(struct image_service *service, const char *reference, struct image **ret,

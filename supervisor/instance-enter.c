@@ -136,7 +136,7 @@ static void enter_running(struct instance *in) {
         }
         /* For the names alone nobody has to wait. */
         if (!in->is_inspect && containers_need(&in->sup->containers, NULL) < 0)
-                log_warning("events of containers are shown without their names");
+                log_info("events of containers are shown without their names");
         waiters_on_running(in);
         if (in->is_inspect) { /* it has said what it is */
                 outcome_wish(&in->outcome, CAUSE_FINISHED);

@@ -195,7 +195,7 @@ int on_instance_list(struct call *call, const union request *request, struct err
         return call_reply(call, &(struct rep_list){ .items = { out.data, out.len } });
 }
 
-/* {"rows", "skipped", "delivered", "lost", "dropped"} a source; nobody's delivery is counted here.
+/* {"source", "rows", "dropped"} each; who got how many is the business of an attachment's ledger.
  */
 static void pack_ledgers(const struct instance *in, struct buf *out) {
         struct pack array = pack_array(out);
@@ -207,7 +207,7 @@ static void pack_ledgers(const struct instance *in, struct buf *out) {
                 if (ledger_is_empty(&counters))
                         continue;
                 pack_item(&array);
-                ledger_pack(&(struct ledger){}, &counters, out);
+                ledger_pack_counters(source, &counters, out);
         }
         pack_end(&array);
 }

@@ -26,6 +26,17 @@ void ledger_pack(const struct ledger *ledger, const struct event_ring_stream *co
         pack_end(&map);
 }
 
+void ledger_pack_counters(unsigned int source, const struct event_ring_stream *counters,
+                          struct buf *out) {
+        struct pack map = pack_map(out);
+
+        pack_map_uint(&map, "source", source);
+        pack_map_uint(&map, "rows", counters->rows);
+        pack_key(&map, "dropped");
+        pack_dropped(counters, out);
+        pack_end(&map);
+}
+
 bool ledger_is_empty(const struct event_ring_stream *counters) {
         for (enum drop_reason reason = 0; reason < _DROP_REASON_MAX; reason++)
                 if (counters->dropped[reason] > 0)

@@ -19,5 +19,9 @@ struct ledger {
 void ledger_pack(const struct ledger *ledger, const struct event_ring_stream *counters,
                  struct buf *out);
 
+/* What no attachment changes: {"source", "rows", "dropped": {reason: n}}. */
+void ledger_pack_counters(unsigned int source, const struct event_ring_stream *counters,
+                          struct buf *out);
+
 /* True when nothing has happened at all. */
 bool ledger_is_empty(const struct event_ring_stream *counters);

@@ -114,11 +114,16 @@ int paths_init(struct paths *paths, const struct options *options, struct error 
                                         : join(root, GADGET_LIBEXECDIR "/gadget-broker");
         paths->worker = options->worker ? strdup(options->worker)
                                         : join(root, GADGET_LIBEXECDIR "/gadget-worker");
+        paths->fetcher = join(root, GADGET_LIBEXECDIR "/gadget-fetch");
         paths->watcher = join(root, GADGET_LIBEXECDIR "/gadget-watch");
+        paths->config = join(root, GADGET_CONFDIR "/gadgetd.yaml");
+        paths->policy = join(root, GADGET_CONFDIR "/policy.yaml");
         paths->bundled_store = join(root, GADGET_DATADIR "/store");
         paths->local_store = join(root, GADGET_STATEDIR "/store");
         paths->socket = join(paths->run, "/gadgetd.sock");
-        if (!paths->watcher || !paths->broker || !paths->worker || !paths->bundled_store || !paths->local_store ||
+        if (!paths->fetcher || !paths->watcher || !paths->config || !paths->policy)
+                return -ENOMEM;
+        if (!paths->broker || !paths->worker || !paths->bundled_store || !paths->local_store ||
             !paths->socket)
                 return -ENOMEM;
         return 0;
@@ -135,7 +140,10 @@ void paths_done(struct paths *paths) {
         free(paths->socket);
         free(paths->broker);
         free(paths->worker);
+        free(paths->fetcher);
         free(paths->watcher);
+        free(paths->config);
+        free(paths->policy);
         free(paths->bundled_store);
         free(paths->local_store);
         free(paths->private_name);

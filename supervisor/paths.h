@@ -15,7 +15,10 @@ struct paths {
         char *socket; /* RUN/gadgetd.sock */
         char *broker; /* executables */
         char *worker;
+        char *fetcher;
         char *watcher;
+        char *config;        /* gadgetd.yaml */
+        char *policy;        /* policy.yaml */
         char *bundled_store; /* read-only, beside the programs */
         char *local_store;   /* STATE/store */
         int run_fd;          /* of `run` */

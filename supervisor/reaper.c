@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "supervisor/instance.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/transfer.h"
 
 int reaper_init(void) {
         return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
@@ -24,6 +25,7 @@ static struct broker *find_broker(struct supervisor *sup, pid_t pid) {
 void reaper_run(struct supervisor *sup) {
         for (;;) {
                 struct broker *broker;
+                struct transfer *transfer;
                 int status;
                 pid_t pid;
 
@@ -37,6 +39,8 @@ void reaper_run(struct supervisor *sup) {
                         broker_on_exit(broker, status);
                 else if (pid == sup->containers.pid)
                         containers_on_exit(&sup->containers, status);
+                else if ((transfer = transfer_find_by_pid(sup, pid)))
+                        transfer_on_exit(transfer, status);
                 else
                         log_debug("orphan %d is gone", pid);
         }

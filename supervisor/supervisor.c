@@ -41,7 +41,7 @@ static void close_idle_clients(struct supervisor *sup) {
 void supervisor_check_end(struct supervisor *sup) {
         if (!sup->is_ending)
                 return;
-        if (sup->n_instances > 0 || sup->spare.broker)
+        if (sup->n_instances > 0 || sup->n_transfers > 0 || sup->spare.broker)
                 return;
         close_idle_clients(sup);
         if (sup->n_clients == 0)
@@ -64,6 +64,7 @@ void supervisor_end(struct supervisor *sup, const char *why) {
         if (loop_timer_set(sup->loop, &sup->end_deadline, END_DEADLINE, "end deadline",
                            on_end_deadline) < 0)
                 loop_exit(sup->loop, 1);
+        transfers_stop(sup);
         spare_end(sup);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {
                 next = LIST_NEXT(in, link);
@@ -145,6 +146,8 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         *sup = (struct supervisor){ .options = *options, .signals_fd = -1 };
         LIST_INIT(&sup->instances);
         LIST_INIT(&sup->clients);
+        LIST_INIT(&sup->transfers);
+        LIST_INIT(&sup->inflight);
         containers_init(&sup->containers, sup);
         server_init(&sup->server, options->root);
         raise_file_limit();
@@ -156,9 +159,12 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
                 r = reaper_init();
         if (r == 0)
                 r = init_signals(sup);
+        if (r == 0)
+                r = config_read(sup->paths.config, &sup->config, err);
         if (r < 0)
                 return r;
-        image_service_init(&sup->images, sup->paths.bundled_store, sup->paths.local_store);
+        image_service_init(&sup->images, sup->paths.bundled_store, sup->paths.local_store,
+                           &sup->config);
         r = cgroup_layout_read("/proc/self/mountinfo", &sup->cgroups);
         if (r < 0)
                 log_warning_errno(r, "cannot read the mounts of this host");
@@ -175,6 +181,7 @@ int supervisor_run(struct supervisor *sup) {
 }
 
 void supervisor_done(struct supervisor *sup) {
+        struct transfer *transfer;
         struct instance *in;
         struct client *client;
         bool is_unfinished;
@@ -183,8 +190,10 @@ void supervisor_done(struct supervisor *sup) {
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
         containers_done(&sup->containers);
-        is_unfinished = sup->n_instances > 0 || sup->spare.broker;
+        is_unfinished = sup->n_instances > 0 || sup->n_transfers > 0 || sup->spare.broker;
         spare_done(sup);
+        while ((transfer = LIST_FIRST(&sup->transfers)))
+                transfer_free(transfer);
         while ((in = LIST_FIRST(&sup->instances))) {
                 broker_kill(in->broker);
                 instance_free(in);
@@ -197,6 +206,7 @@ void supervisor_done(struct supervisor *sup) {
         loop_io_remove(&sup->signals_io);
         close_fd(&sup->signals_fd);
         image_service_done(&sup->images);
+        config_done(&sup->config);
         cgroup_layout_done(&sup->cgroups);
         sup->loop = loop_free(sup->loop);
         paths_done(&sup->paths);

@@ -9,12 +9,15 @@
 
 #include "base/loop.h"
 #include "supervisor/cgroup.h"
+#include "supervisor/config.h"
 #include "supervisor/container.h"
 #include "supervisor/image-service.h"
+#include "supervisor/inflight.h"
 #include "supervisor/options.h"
 #include "supervisor/paths.h"
 #include "supervisor/server.h"
 #include "supervisor/spare.h"
+#include "supervisor/transfer.h"
 
 LIST_HEAD(instance_list, instance);
 LIST_HEAD(client_list, client);
@@ -24,6 +27,7 @@ struct supervisor {
         struct options options;
         struct paths paths;
         struct cgroup_layout cgroups;
+        struct config config;
         struct image_service images;
         struct server server;
         struct loop_io signals_io;
@@ -34,6 +38,9 @@ struct supervisor {
         struct spare spare;
         struct client_list clients;
         size_t n_clients;
+        struct transfer_list transfers;
+        size_t n_transfers;
+        struct inflight_list inflight;
         struct containers containers;
         bool is_ending;
         bool is_last_call; /* only clients are left */
