@@ -143,6 +143,27 @@ static void test_ledger(void **state) {
         assert_int_equal(n, 1);
 }
 
+/* What "show" says of a source: nothing that is an attachment's. */
+static void test_ledger_without_an_attachment(void **state) {
+        struct event_ring_stream counters = { .rows = 6, .dropped[DROP_FILTERED] = 9 };
+        static const char *const keys[] = { "source", "rows", "dropped" };
+        cleanup_buf struct buf out = BUF_INIT(4096);
+        struct mp_reader reader;
+        struct bytes key;
+        uint32_t n;
+
+        (void)state;
+        ledger_pack_counters(3, &counters, &out);
+        reader = mp_reader_of(BYTES(out.data, out.len));
+        assert_int_equal(mp_read_map(&reader, &n), 0);
+        assert_int_equal(n, ARRAY_SIZE(keys));
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+                assert_int_equal(mp_read_str(&reader, &key), 0);
+                assert_true(bytes_eq(key, keys[i]));
+                assert_int_equal(mp_skip(&reader), 0);
+        }
+}
+
 /* --- outcome --- */
 
 static void test_outcome(void **state) {
@@ -242,6 +263,7 @@ int main(void) {
                 cmocka_unit_test(test_pack),
                 cmocka_unit_test(test_pack_overflow),
                 cmocka_unit_test(test_ledger),
+                cmocka_unit_test(test_ledger_without_an_attachment),
                 cmocka_unit_test(test_outcome),
                 cmocka_unit_test(test_outcome_detail_is_cut_in_front),
                 cmocka_unit_test(test_options),
