@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The installed interface (gadget/client.h) on top of a connection: one gadget, one row at a time.
+ */
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "client/connection.h"
+#include "client/row.h"
+#include "gadget/client.h"
+#include "gadget/event-ring.h"
+
+#define TEXT_MAX (1u << 20)
+
+struct gadget_client {
+        char *name;
+        struct connection *connection;
+        struct schema *schema;
+        struct error err;
+        char id[80];
+        uint32_t stream;
+        uint32_t stop_id;
+        bool is_running; /* there is a stream */
+        bool is_owner;
+        bool is_stopping;
+        bool is_done;
+        char cause[32];
+        /* the frame that rows are being taken from: */
+        uint32_t source;
+        struct bytes rows;
+        uint64_t array;
+        uint64_t arrays[LIMIT_STREAMS_MAX];
+        bool has_row;
+        struct row row;
+        struct format_clock clock;
+        char **texts; /* handed out for this row */
+        size_t n_texts;
+        uint64_t lost[LIMIT_STREAMS_MAX];
+};
+
+struct gadget_client *gadget_client_new(const char *name) {
+        struct gadget_client *client = calloc(1, sizeof(*client));
+
+        if (!client)
+                return NULL;
+        client->name = strdup(name ? name : "libgadget");
+        if (!client->name) {
+                free(client);
+                return NULL;
+        }
+        return client;
+}
+
+static void forget_texts(struct gadget_client *client) {
+        for (size_t i = 0; i < client->n_texts; i++)
+                free(client->texts[i]);
+        client->n_texts = 0;
+}
+
+void gadget_client_free(struct gadget_client *client) {
+        if (!client)
+                return;
+        forget_texts(client);
+        free(client->texts);
+        connection_free(client->connection);
+        schema_free(client->schema);
+        free(client->name);
+        free(client);
+}
+
+const char *gadget_client_error(const struct gadget_client *client) {
+        return client->err.msg;
+}
+
+int gadget_client_connect(struct gadget_client *client, const char *path) {
+        if (client->connection)
+                return error_set(&client->err, ERROR_INVALID, -EISCONN, "connected already");
+        if (!path)
+                path = getenv("GADGETD_SOCKET");
+        if (!path || !path[0])
+                path = GADGET_RUNDIR "/gadgetd.sock";
+        client->err = (struct error){ 0 };
+        return connection_open(path, client->name, &client->connection, &client->err);
+}
+
+/* 0 when a gadget can be started. */
+static int check_free(struct gadget_client *client) {
+        client->err = (struct error){ 0 };
+        if (!client->connection)
+                return error_set(&client->err, ERROR_INVALID, -ENOTCONN,
+                                 "gadget_client_connect() comes first");
+        if (client->is_running)
+                return error_set(&client->err, ERROR_INVALID, -EBUSY,
+                                 "this client has a gadget: use another one");
+        return 0;
+}
+
+static int attach(struct gadget_client *client, const char *instance, uint64_t tail) {
+        struct req_instance_attach request = { .instance = instance, .tail = tail };
+        struct rep_instance_attach reply;
+        int r;
+
+        r = connection_call(client->connection, METHOD_INSTANCE_ATTACH, &request, &reply,
+                            &client->err);
+        if (r < 0)
+                return r;
+        client->stream = reply.stream;
+        snprintf(client->id, sizeof(client->id), "%s", reply.id);
+        r = schema_new(reply.schema, &client->schema, &client->err);
+        client->is_running = r == 0;
+        return r;
+}
+
+int gadget_client_attach(struct gadget_client *client, const char *instance, uint64_t tail) {
+        int r = check_free(client);
+
+        return r < 0 ? r : attach(client, instance, tail);
+}
+
+static int encode_params(const struct gadget_client_param *params, size_t n, struct buf *b) {
+        uint8_t *p = buf_reserve(b, MP_HEADER_MAX);
+
+        if (!p || n > LIMIT_PARAMS_MAX)
+                return -E2BIG;
+        b->len = (size_t)(mp_put_map(p, (uint32_t)n) - b->data);
+        for (size_t i = 0; i < n; i++) {
+                size_t n_key = strlen(params[i].key), n_value = strlen(params[i].value);
+
+                if (n_key > LIMIT_PARAM_KEY_MAX || n_value > LIMIT_PARAM_VALUE_MAX)
+                        return -E2BIG;
+                p = buf_reserve(b, n_key + n_value + 2 * MP_HEADER_MAX);
+                if (!p)
+                        return -ENOMEM;
+                p = mp_put_str(p, params[i].key, (uint32_t)n_key);
+                p = mp_put_str(p, params[i].value, (uint32_t)n_value);
+                b->len = (size_t)(p - b->data);
+        }
+        return 0;
+}
+
+static int run(struct gadget_client *client, struct req_instance_run *request,
+               const struct gadget_client_param *params, size_t n_params) {
+        cleanup_buf struct buf encoded = BUF_INIT(LIMIT_CLIENT_FRAME_MAX);
+        struct rep_instance_run reply;
+        char id[80];
+        int r;
+
+        r = check_free(client);
+        if (r < 0)
+                return r;
+        r = encode_params(params, n_params, &encoded);
+        if (r < 0)
+                return error_set(&client->err, ERROR_LIMIT, r, "the parameters are too large");
+        request->params = BYTES(encoded.data, encoded.len);
+        request->host = true;
+        r = connection_call(client->connection, METHOD_INSTANCE_RUN, request, &reply, &client->err);
+        if (r < 0)
+                return r;
+        client->is_owner = true;
+        snprintf(id, sizeof(id), "%s", reply.id);
+        return attach(client, id, UINT64_MAX);
+}
+
+int gadget_client_run_image(struct gadget_client *client, const char *image,
+                            const struct gadget_client_param *params, size_t n_params) {
+        return run(client, &(struct req_instance_run){ .image = image }, params, n_params);
+}
+
+int gadget_client_run_object(struct gadget_client *client, const void *object, size_t n_object,
+                             const void *definition, size_t n_definition,
+                             const struct gadget_client_param *params, size_t n_params) {
+        return run(client,
+                   &(struct req_instance_run){ .object = BYTES(object, n_object),
+                                               .definition = BYTES(definition, n_definition) },
+                   params, n_params);
+}
+
+const char *gadget_client_id(const struct gadget_client *client) {
+        return client->id;
+}
+
+int gadget_client_fd(const struct gadget_client *client) {
+        return client->connection ? connection_fd(client->connection) : -1;
+}
+
+/* --- what arrives --- */
+
+/* {"lost": u64, "dropped": {reason: u64}}: what the user has asked to be left out is no loss. */
+static void read_ledger(struct gadget_client *client, uint32_t source, struct bytes ledger) {
+        struct mp_reader r = mp_reader_of(ledger);
+        uint64_t sum = 0, v;
+        uint32_t n, m;
+        struct bytes key;
+
+        if (source >= LIMIT_STREAMS_MAX || mp_read_map(&r, &n) < 0)
+                return;
+        for (uint32_t i = 0; i < n && mp_read_str(&r, &key) == 0; i++) {
+                if (bytes_eq(key, "lost") && mp_read_uint(&r, &v) == 0) {
+                        sum += v;
+                } else if (bytes_eq(key, "dropped") && mp_read_map(&r, &m) == 0) {
+                        for (uint32_t k = 0;
+                             k < m && mp_read_str(&r, &key) == 0 && mp_read_uint(&r, &v) == 0; k++)
+                                if (!bytes_eq(key, "filtered") && !bytes_eq(key, "limited"))
+                                        sum += v;
+                } else if (mp_skip(&r) < 0) {
+                        return;
+                }
+        }
+        client->lost[source] = sum;
+}
+
+static void on_done(struct gadget_client *client, const struct incoming *in) {
+        struct mp_reader r = mp_reader_of(in->ledger);
+        uint32_t n;
+
+        snprintf(client->cause, sizeof(client->cause), "%.*s", (int)MIN(in->cause.len, 31u),
+                 (const char *)in->cause.data);
+        if (str_eq(client->cause, "failed"))
+                error_set(&client->err, ERROR_INTERNAL, -EREMOTEIO, "the gadget failed: %.*s",
+                          (int)MIN(in->message.len, 400u), (const char *)in->message.data);
+        if (mp_read_array(&r, &n) == 0)
+                for (uint32_t i = 0; i < n; i++) {
+                        const uint8_t *start = r.pos;
+
+                        if (mp_skip(&r) < 0)
+                                break;
+                        read_ledger(client, i, BYTES(start, r.pos - start));
+                }
+        client->is_done = true;
+}
+
+static int on_events(struct gadget_client *client, const struct incoming *in) {
+        if (in->source >= client->schema->n_streams)
+                return error_set(&client->err, ERROR_UNAVAILABLE, -EBADMSG,
+                                 "rows came of a data source that the gadget does not have");
+        if (in->flags & EVENT_FRAME_SNAPSHOT)
+                client->arrays[in->source]++;
+        client->lost[in->source] += in->lost;
+        client->source = in->source;
+        client->array = client->arrays[in->source];
+        client->rows = in->rows;
+        return 0;
+}
+
+static int on_incoming(struct gadget_client *client, const struct incoming *in) {
+        if (in->kind == RPC_RESPONSE) {
+                if (client->is_stopping && in->id == client->stop_id && in->is_error)
+                        client->is_done = true; /* it ended by itself meanwhile */
+                return 0;
+        }
+        if (in->type == _NOTIFY_MAX || in->stream != client->stream)
+                return 0;
+        if (in->type == NOTIFY_EVENTS)
+                return on_events(client, in);
+        if (in->type == NOTIFY_LOSSES)
+                read_ledger(client, in->source, in->ledger);
+        else if (in->type == NOTIFY_DONE)
+                on_done(client, in);
+        return 0;
+}
+
+/* The next row of the frame at hand. */
+static int take_row(struct gadget_client *client) {
+        int r = row_next(&client->schema->streams[client->source], &client->rows, &client->row);
+
+        if (r < 0) {
+                client->rows = BYTES(NULL, 0);
+                return error_set(&client->err, ERROR_UNAVAILABLE, r,
+                                 "rows came that do not match the gadget's schema");
+        }
+        client->has_row = r > 0;
+        return r;
+}
+
+int gadget_client_next(struct gadget_client *client) {
+        struct incoming in;
+        int r;
+
+        forget_texts(client);
+        client->has_row = false;
+        if (!client->is_running)
+                return error_set(&client->err, ERROR_INVALID, -EINVAL, "no gadget was started");
+        for (;;) {
+                r = client->rows.len > 0 ? take_row(client) : 0;
+                if (r != 0)
+                        return r;
+                if (client->is_done)
+                        return -ENODATA;
+                r = connection_next(client->connection, &in, &client->err);
+                if (r <= 0)
+                        return r;
+                r = on_incoming(client, &in);
+                if (r < 0)
+                        return r;
+        }
+}
+
+int gadget_client_wait(struct gadget_client *client, int timeout_ms) {
+        uint64_t end = now_ns() + (uint64_t)MAX(timeout_ms, 0) * NSEC_PER_MSEC;
+
+        for (;;) {
+                struct pollfd p = { .fd = gadget_client_fd(client), .events = POLLIN };
+                uint64_t now;
+                int r = gadget_client_next(client);
+
+                if (r != 0)
+                        return r;
+                now = now_ns();
+                if (timeout_ms >= 0 && now >= end)
+                        return 0;
+                r = poll(&p, 1,
+                         timeout_ms < 0 ? -1
+                                        : (int)((end - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC));
+                if (r < 0 && errno != EINTR)
+                        return error_set(&client->err, ERROR_INTERNAL, -errno, "poll: %m");
+        }
+}
+
+/* --- the row --- */
+
+const char *gadget_client_source(const struct gadget_client *client) {
+        return client->has_row ? client->row.stream->name : "";
+}
+
+uint64_t gadget_client_array(const struct gadget_client *client) {
+        return client->has_row ? client->array : 0;
+}
+
+static int find(struct gadget_client *client, const char *field, struct field_ref *ret) {
+        if (!client->has_row)
+                return error_set(&client->err, ERROR_INVALID, -ENOENT, "there is no row");
+        if (field_find(client->row.stream, field, ret) < 0)
+                return error_set(&client->err, ERROR_NOT_FOUND, -ENOENT,
+                                 "data source '%s' has no field '%.64s'", client->row.stream->name,
+                                 field);
+        return 0;
+}
+
+static int find_number(struct gadget_client *client, const char *field, struct number *ret) {
+        struct field_ref ref;
+        int r = find(client, field, &ref);
+
+        if (r < 0)
+                return r;
+        *ret = row_number(&client->row, &ref);
+        if (ret->type == VALUE_NONE)
+                return error_set(&client->err, ERROR_INVALID, -EINVAL, "field '%.64s' is no number",
+                                 field);
+        return 0;
+}
+
+static int out_of_range(struct gadget_client *client, const char *field) {
+        return error_set(&client->err, ERROR_INVALID, -ERANGE,
+                         "field '%.64s' has a value that does not fit", field);
+}
+
+int gadget_client_get_u64(struct gadget_client *client, const char *field, uint64_t *ret) {
+        struct number n;
+        int r = find_number(client, field, &n);
+
+        if (r < 0)
+                return r;
+        if (n.type != VALUE_UINT && n.type != VALUE_BOOL)
+                return out_of_range(client, field);
+        *ret = n.u;
+        return 0;
+}
+
+int gadget_client_get_i64(struct gadget_client *client, const char *field, int64_t *ret) {
+        struct number n;
+        int r = find_number(client, field, &n);
+
+        if (r < 0)
+                return r;
+        if (n.type == VALUE_FLOAT || (n.type != VALUE_INT && n.u > INT64_MAX))
+                return out_of_range(client, field);
+        *ret = n.i;
+        return 0;
+}
+
+int gadget_client_get_double(struct gadget_client *client, const char *field, double *ret) {
+        struct number n;
+        int r = find_number(client, field, &n);
+
+        if (r < 0)
+                return r;
+        *ret = n.type == VALUE_FLOAT ? n.f : n.type == VALUE_INT ? (double)n.i : (double)n.u;
+        return 0;
+}
+
+int gadget_client_get_bytes(struct gadget_client *client, const char *field, const void **ret,
+                            size_t *ret_n) {
+        struct field_ref ref;
+        struct bytes b;
+        int r = find(client, field, &ref);
+
+        if (r < 0)
+                return r;
+        if (!row_bytes(&client->row, &ref, &b))
+                return error_set(&client->err, ERROR_INVALID, -EINVAL,
+                                 "field '%.64s' is neither text nor binary", field);
+        *ret = b.data;
+        *ret_n = b.len;
+        return 0;
+}
+
+const char *gadget_client_get_text(struct gadget_client *client, const char *field) {
+        struct buf b = BUF_INIT(TEXT_MAX);
+        struct field_ref ref;
+        char **texts, *text;
+
+        if (find(client, field, &ref) < 0)
+                return NULL;
+        texts = reallocarray(client->texts, client->n_texts + 1, sizeof(*texts));
+        if (!texts)
+                return NULL;
+        client->texts = texts;
+        row_append_text(&client->row, &ref, &client->clock, &b);
+        text = buf_steal_string(&b);
+        if (!text) {
+                buf_done(&b);
+                return NULL;
+        }
+        client->texts[client->n_texts++] = text;
+        return text;
+}
+
+/* --- the gadget --- */
+
+const char *gadget_client_field(const struct gadget_client *client, const char *source,
+                                size_t index) {
+        for (uint32_t i = 0; client->schema && i < client->schema->n_streams; i++) {
+                const struct schema_stream *stream = &client->schema->streams[i];
+
+                if (str_eq(stream->name, source))
+                        return index < stream->n_fields ? stream->fields[index].name : NULL;
+        }
+        return NULL;
+}
+
+uint64_t gadget_client_lost(const struct gadget_client *client) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(client->lost); i++)
+                sum += client->lost[i];
+        return sum;
+}
+
+int gadget_client_stop(struct gadget_client *client) {
+        struct req_instance_ref request = { .instance = client->id };
+        int r;
+
+        if (!client->is_running || client->is_done || client->is_stopping)
+                return 0;
+        r = connection_send(client->connection, METHOD_INSTANCE_STOP, &request, &client->stop_id,
+                            &client->err);
+        client->is_stopping = r == 0;
+        return r;
+}
+
+const char *gadget_client_cause(const struct gadget_client *client) {
+        return client->cause;
+}
