@@ -54,6 +54,8 @@ static int on_stopped(struct broker *broker, const union message *msg) {
         broker->has_stopped = true;
         broker->is_clean = msg->stopped.is_clean;
         broker->worker_status = msg->stopped.worker_status;
+        if (broker->is_clean && broker->instance)
+                instance_on_drained(broker->instance);
         return 0;
 }
 

@@ -166,9 +166,24 @@ static void enter_backoff(struct instance *in) {
         instance_schedule(in, EVENT_STOP);
 }
 
-static void enter_final(struct instance *in) {
+static void tell_end(struct instance *in) {
         struct stream *stream, *next;
 
+        waiters_on_end(in);
+        for (stream = LIST_FIRST(&in->streams); stream; stream = next) {
+                next = LIST_NEXT(stream, of_instance);
+                stream_on_end(stream);
+        }
+}
+
+void instance_on_drained(struct instance *in) {
+        if (in->state != INSTANCE_STOPPING || !in->owner || in->outcome.cause == CAUSE_FAILED)
+                return;
+        in->is_listed = false;
+        tell_end(in);
+}
+
+static void enter_final(struct instance *in) {
         log_info("'%s' is over: %s", in->name, outcome_cause_name(&in->outcome));
         in->ended_ns = clock_ns(CLOCK_REALTIME);
         loop_timer_clear(&in->timeout);
@@ -179,11 +194,7 @@ static void enter_final(struct instance *in) {
         in->image = image_free(in->image);
         if (!in->was_running || in->goes_when_final)
                 in->is_listed = false;
-        waiters_on_end(in);
-        for (stream = LIST_FIRST(&in->streams); stream; stream = next) {
-                next = LIST_NEXT(stream, of_instance);
-                stream_on_end(stream);
-        }
+        tell_end(in);
         instance_release(in);
 }
 

@@ -116,6 +116,10 @@ void instance_fault(struct instance *in, const struct error *error, const char *
 /* Ends it for this cause, whatever it is doing; a final one only stops being listed. */
 void instance_stop(struct instance *in, enum outcome_cause cause);
 
+/* Every row is in the ring and every counter has its last value, while the kernel still takes the
+ * gadget apart (100 ms): who runs it in the foreground does not wait for that. */
+void instance_on_drained(struct instance *in);
+
 /* No longer found by anybody; freed once it is final and unread. */
 void instance_unlist(struct instance *in);
 
