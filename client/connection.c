@@ -89,8 +89,9 @@ int connection_send(struct connection *connection, enum method method, const voi
         buf_reset(&connection->out);
         r = rpc_put_request(&connection->out, id, method, request);
         if (r < 0 && !connection->out.failed)
-                return error_set(err, ERROR_INVALID, r, "%s: the request cannot be encoded",
-                                 methods[method].name);
+                return error_prefix(err,
+                                    record_encode_error(&methods[method].request, request, r, err),
+                                    "%s", methods[method].name);
         r = send_out(connection, err);
         if (r < 0)
                 return r;

@@ -99,6 +99,8 @@ static int load_object(const struct args *args, const char *path, struct run *ru
         r = read_input(path, "object", &run->object, err);
         if (r < 0)
                 return r;
+        if (run->object.len == 0)
+                return error_set(err, ERROR_INVALID, -ENODATA, "object '%s' is empty", path);
         if (args->definition)
                 return read_input(args->definition, "definition", &run->definition, err);
         if (!copy || asprintf(&sibling, "%s/gadget.yaml", dirname(copy)) < 0)

@@ -65,11 +65,12 @@ static void print_commands(FILE *f, const char *group) {
                 snprintf(left, sizeof(left), "%s", c->name);
                 n = (size_t)snprintf(right, sizeof(right), "%s", c->summary);
                 for (size_t k = 0; k < ARRAY_SIZE(c->aliases) && c->aliases[k]; k++) {
-                        const char *alias = strrchr(c->aliases[k], ' ');
+                        /* Within a group its name goes without saying. */
+                        const char *last = strrchr(c->aliases[k], ' ');
+                        const char *alias = last && strchr(c->name, ' ') ? last + 1 : c->aliases[k];
 
-                        n += (size_t)snprintf(
-                                right + n, sizeof(right) - n, "%s%s",
-                                k ? ", " : " (also: ", alias ? alias + 1 : c->aliases[k]);
+                        n += (size_t)snprintf(right + n, sizeof(right) - n, "%s%s",
+                                              k ? ", " : " (also: ", alias);
                 }
                 if (c->aliases[0])
                         snprintf(right + n, sizeof(right) - n, ")");

@@ -149,6 +149,39 @@ int record_encode(const struct record *record, const void *object, struct buf *o
         return r;
 }
 
+/* What encode_value() thinks of one member, without the bytes. */
+static int try_encode(const struct field *field, const void *object) {
+        cleanup_buf struct buf scratch = BUF_INIT(SIZE_MAX);
+        msgpack_packer packer;
+
+        msgpack_packer_init(&packer, &scratch, write_to_buf);
+        if (is_absent(field, object))
+                return field->flags & FIELD_REQUIRED ? -EINVAL : 0;
+        return encode_value(field, object, &packer, &scratch);
+}
+
+int record_encode_error(const struct record *record, const void *object, int r, struct error *err) {
+        for (uint32_t i = 0; i < record->n_fields; i++) {
+                const struct field *field = &record->fields[i];
+
+                switch (try_encode(field, object)) {
+                case -E2BIG:
+                        return error_set(err, ERROR_LIMIT, r,
+                                         field->type == FIELD_TYPE_U32 ||
+                                                         field->type == FIELD_TYPE_U64
+                                                 ? "'%s' is larger than %" PRIu64
+                                                 : "'%s' is longer than %" PRIu64 " bytes",
+                                         field->name, field->max);
+                case -EILSEQ:
+                        return error_set(err, ERROR_INVALID, r, "'%s' is not %s", field->name,
+                                         field->type == FIELD_TYPE_STR ? "UTF-8" : "msgpack");
+                case -EINVAL:
+                        return error_set(err, ERROR_INVALID, r, "'%s' is missing", field->name);
+                }
+        }
+        return error_set(err, ERROR_INVALID, r, "it cannot be encoded: %s", strerror(-r));
+}
+
 /* --- decoding --- */
 
 static int wrong_type(const struct field *field, struct error *err) {

@@ -70,6 +70,10 @@ struct record {
  * are left out. */
 int record_encode(const struct record *record, const void *object, struct buf *out);
 
+/* Says which member record_encode() could not take, and why; r is what it returned, and is
+ * returned. */
+int record_encode_error(const struct record *record, const void *object, int r, struct error *err);
+
 enum record_mode {
         RECORD_STRICT,  /* between our own processes: an unknown key is an error */
         RECORD_LENIENT, /* from clients and from newer peers: unknown keys are skipped */

@@ -97,16 +97,20 @@ static void test_encode_refuses_what_decode_would(void **state) {
         static const struct {
                 struct thing thing;
                 int r;
+                const char *said;
         } cases[] = {
-                { { .small = 101 }, -E2BIG },
-                { { .text = "ninebytes" }, -E2BIG },
-                { { .text = "\xff" }, -EILSEQ },
-                { { .bin = { (const uint8_t *)"123456789", 9 } }, -E2BIG },
-                { { .any = { (const uint8_t *)"\x92\x01", 2 } }, -EILSEQ },
+                { { .small = 101 }, -E2BIG, "'small' is larger than 100" },
+                { { .text = "ninebytes" }, -E2BIG, "'text' is longer than 8 bytes" },
+                { { .text = "\xff" }, -EILSEQ, "'text' is not UTF-8" },
+                { { .bin = { (const uint8_t *)"123456789", 9 } },
+                  -E2BIG,
+                  "'bin' is longer than 8 bytes" },
+                { { .any = { (const uint8_t *)"\x92\x01", 2 } }, -EILSEQ, "'any' is not msgpack" },
                 { { .any = { (const uint8_t *)"\xa8"
                                               "12345678",
                              9 } },
-                  -E2BIG },
+                  -E2BIG,
+                  "'any' is longer than 8 bytes" },
         };
 
         for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -116,6 +120,9 @@ static void test_encode_refuses_what_decode_would(void **state) {
                 assert_int_equal(record_encode(&record, &cases[i].thing, &out), cases[i].r);
                 assert_int_equal(out.len, 4);
                 assert_int_equal(buf_result(&out), 0);
+                assert_int_equal(record_encode_error(&record, &cases[i].thing, cases[i].r, &err),
+                                 cases[i].r);
+                assert_string_equal(err.msg, cases[i].said);
         }
 }
 
