@@ -191,6 +191,8 @@ int on_pmu(struct broker *, const struct request *, struct reply *, struct error
 int on_attach(struct broker *, const struct request *, struct reply *, struct error *);
 int on_target(struct broker *, const struct request *, struct reply *, struct error *);
 
+int on_id_name(struct broker *, const struct request *, struct reply *, struct error *);
+
 int on_hook(struct broker *, const struct request *, struct reply *, struct error *);
 int on_ready(struct broker *, const struct request *, struct reply *, struct error *);
 int on_fault(struct broker *, const struct request *, struct reply *, struct error *);

@@ -23,7 +23,7 @@ static const struct {
         const char *description;
         enum added what;
         enum container_text text;
-} fields[] = {
+} fields[CONTAINER_FIELDS] = {
         { "runtime.containerName", "Name of the container", ADDED_TEXT, CONTAINER_NAME },
         { "runtime.runtimeName", "Runtime of the container", ADDED_TEXT, CONTAINER_RUNTIME },
         { "runtime.containerId", "Id of the container", ADDED_TEXT, CONTAINER_ID },

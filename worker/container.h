@@ -12,6 +12,7 @@
 #include "worker/types.h"
 
 /* Most bytes that the added fields take in a row. */
+#define CONTAINER_FIELDS 11
 #define CONTAINER_BLOB_MAX (_CONTAINER_TEXT_MAX * (5 + LIMIT_CONTAINER_TEXT_MAX) + 3 * 9)
 
 /* Where an event keeps its ids; NO_OFFSET = it has none. */

@@ -452,6 +452,17 @@ int host_ready(struct bytes schema, struct error *err) {
         return r;
 }
 
+int host_id_name(bool is_group, uint32_t id, char *out, size_t room) {
+        struct broker_id_name want = { .is_group = is_group, .id = id };
+        struct host_call call = CALL(BROKER_ID_NAME, PART(&want, sizeof(want)));
+        int r;
+
+        call.out = out;
+        call.out_size = room;
+        r = host_call(&call);
+        return r < 0 ? r : (int)call.out_len;
+}
+
 void host_fault(const struct error *err, const char *detail) {
         const char *text = error_text(err);
         struct broker_fault fault = {

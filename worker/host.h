@@ -59,6 +59,9 @@ int host_ready(struct bytes schema, struct error *err);
  * the gadget runs. */
 void host_keep_objects(void);
 
+/* The name of a user or group of the host into out; its length, or -ENOENT. Only once it runs. */
+int host_id_name(bool is_group, uint32_t id, char *out, size_t room);
+
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);
 
@@ -73,7 +76,7 @@ enum host_event {
         HOST_STOP, /* programs are detached: drain everything, write the last counters, host_done(),
                       exit */
         HOST_CONTAINER, /* the handler has been told of some */
-        HOST_CLOSED, /* the broker is gone: exit */
+        HOST_CLOSED,    /* the broker is gone: exit */
 };
 int host_fd(void);               /* readable when host_next() has something */
 enum host_event host_next(void); /* never blocks */

@@ -78,6 +78,7 @@ int main(void) {
         mallopt(M_MMAP_THRESHOLD, 128 << 10);
         wake_promptly();
 
+        id_names_set_source(host_id_name);
         host_on_container(container_on_message);
         container_set_refill(host_take_containers);
         r = host_init(CHILD_FD_CHANNEL, &start, &err);

@@ -33,6 +33,7 @@ void rows_done(struct rows *rows) {
 void drain_begin(struct drain *d, struct ring_writer *out, int bell_fd) {
         uint64_t wall = clock_ns(CLOCK_REALTIME);
 
+        id_names_expire(wall);
         *d = (struct drain){
                 .out = out,
                 .bell_fd = bell_fd,

@@ -22,6 +22,7 @@ struct type_rule {
         enum field_render render;
         const char *tmpl; /* annotation template, NULL = none */
         bool is_boot_time;
+        enum id_kind id_kind;
 };
 
 #define ARGV "gadget_argv"
@@ -44,8 +45,8 @@ static const struct type_rule typedef_rules[] = {
         { "gadget_tid", RENDER_NONE, "tid" },
         { "gadget_ppid", RENDER_NONE, "ppid" },
         { "gadget_ptid", RENDER_NONE, "ptid" },
-        { "gadget_uid", RENDER_NONE, "uid" },
-        { "gadget_gid", RENDER_NONE, "gid" },
+        { "gadget_uid", RENDER_NONE, "uid", .id_kind = ID_USER },
+        { "gadget_gid", RENDER_NONE, "gid", .id_kind = ID_GROUP },
         { "gadget_mntns_id", RENDER_NONE, "mntns_id" },
         { "gadget_netns_id", RENDER_NONE, "netns_id" },
 };
@@ -371,6 +372,68 @@ static int apply_alias(struct walk *w, struct event_field *f, const struct place
         return 0;
 }
 
+/* Under which name the name of an id stands beside it: "creds.uid" has "creds.user", "owner_gid"
+ * has "owner_group", and "owner_raw" has "owner". False when nothing of this fits. */
+static bool name_of_twin(const char *name, enum id_kind kind, char *out, size_t room) {
+        const char *end = kind == ID_USER ? "uid" : "gid";
+        size_t n = strlen(name);
+
+        if (ends_with(name, "_raw")) {
+                snprintf(out, room, "%.*s", (int)(n - strlen("_raw")), name);
+                return true;
+        }
+        if (!str_eq(name, end) && !(ends_with(name, end) && strchr("._", name[n - 4])))
+                return false;
+        snprintf(out, room, "%.*s%s", (int)(n - 3), name, kind == ID_USER ? "user" : "group");
+        return true;
+}
+
+/* Names of users and groups stand behind their ids. */
+static int add_id_name(struct walk *w, const struct event_field *id, uint32_t type_id,
+                       const struct place *at) {
+        const char *first = NULL, *member;
+        const struct type_rule *rule = find_rule(w->btf, type_id, &first);
+        enum id_kind kind = rule ? rule->id_kind : ID_NONE;
+        char name[FIELD_NAME_MAX + 8];
+        uint32_t offset = id->offset;
+        struct event_field *f;
+        int r;
+
+        if (kind == ID_NONE || id->kind != FIELD_UINT || id->size != sizeof(uint32_t) ||
+            !name_of_twin(id->name, kind, name, sizeof(name)))
+                return 0;
+        r = add_field(w, name, offset, sizeof(uint32_t), &f);
+        if (r < 0)
+                return r;
+        f->kind = FIELD_STR;
+        f->size = sizeof(uint32_t);
+        f->id_kind = kind;
+        f->flags = FIELD_ADDED;
+        f->ctype = strdup(kind == ID_USER ? "user" : "group");
+        if (!f->ctype || annotations_set(&f->annotations, "columns.hidden", "true") < 0)
+                return oom(w);
+        member = strrchr(f->name, '.');
+        return apply_alias(w, f, at, member ? member + 1 : f->name);
+}
+
+/* A gadget that has a field of this name knows better. */
+static void drop_taken_names(struct event_type *type) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < type->n_fields; i++) {
+                struct event_field *f = &type->fields[i];
+                bool is_taken = false;
+
+                for (size_t k = 0; f->id_kind != ID_NONE && k < type->n_fields && !is_taken; k++)
+                        is_taken = k != i && str_eq(type->fields[k].name, f->name);
+                if (is_taken)
+                        field_done(f);
+                else
+                        type->fields[kept++] = *f;
+        }
+        type->n_fields = kept;
+}
+
 static int add_scalar(struct walk *w, const char *name, uint32_t id, uint32_t offset,
                       struct event_field **ret) {
         uint32_t resolved = btf_resolve(w->btf, id);
@@ -562,7 +625,9 @@ static int walk_member(struct walk *w, const struct place *at, const struct btf_
                 return r;
         if (is_endpoint(at->struct_name))
                 r = finish_endpoint(w, f, member);
-        return r < 0 ? r : apply_alias(w, f, at, member);
+        if (r == 0)
+                r = apply_alias(w, f, at, member);
+        return r < 0 || btf_is_array(t) ? r : add_id_name(w, f, m->type, at);
 }
 
 static int walk_struct(struct walk *w, const struct place *at) {
@@ -630,6 +695,7 @@ int event_type_new(const struct btf *btf, uint32_t id, const struct type_options
                 &w, &(struct place){ .prefix = "", .struct_name = type->name, .struct_id = id });
         if (r < 0)
                 return r;
+        drop_taken_names(type);
         if (type->n_fields == 0)
                 return error_set(err, ERROR_INVALID, -ENOEXEC,
                                  "struct %s has no field that can be shown", type->name);
@@ -711,6 +777,7 @@ int event_type_of_entry(const struct btf *btf, uint32_t key_id, uint32_t value_i
         value_offset = ALIGN_UP((uint32_t)key_size, 8);
         type->size = value_offset + (uint32_t)value_size;
         r = walk_half(&w, key_id, "key", 0);
+        drop_taken_names(type);
         n_key = type->n_fields;
         for (size_t i = 0; i < n_key; i++)
                 type->fields[i].flags |= FIELD_KEY;

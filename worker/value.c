@@ -16,6 +16,7 @@ void value_field_init(struct value_field *v, const struct event_type *type,
                 .n = f->n,
                 .version_offset = f->version_offset,
                 .is_boot_time = f->is_boot_time,
+                .id_kind = f->id_kind,
                 .added = f->added,
         };
 
@@ -74,6 +75,13 @@ struct value value_of(const struct value_field *v, const uint8_t *event, uint32_
                 const char *text = container_field_text(v->added, &v->ids, event);
 
                 value.bytes = BYTES(text, strlen(text));
+                return value;
+        }
+        if (v->id_kind != ID_NONE) {
+                value.bytes = v->offset + v->size > len
+                                      ? BYTES("", 0)
+                                      : id_name(v->id_kind,
+                                                (uint32_t)load_uint(event + v->offset, v->size));
                 return value;
         }
         if (v->kind == FIELD_IP)

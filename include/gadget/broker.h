@@ -59,6 +59,7 @@ enum broker_type {
         BROKER_READY,
         BROKER_FAULT, /* no reply */
         BROKER_DONE,  /* no reply */
+        BROKER_ID_NAME,
         _BROKER_REQUEST_MAX,
 
         /* broker to worker, not asked for; sequence number 0 */
@@ -246,6 +247,13 @@ struct broker_pmu_request {
 struct broker_map_fd {
         uint32_t map;
         uint32_t writable;
+};
+
+/* Reply: the name of a user or group of the host, at most 64 bytes; result = its length, or
+ * -ENOENT. */
+struct broker_id_name {
+        uint32_t is_group;
+        uint32_t id;
 };
 
 /* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached

@@ -2,7 +2,9 @@
 /* snapshot_process against /proc: the same processes, and of our own every field. */
 #include <ctype.h>
 #include <dirent.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -87,6 +89,8 @@ static void test_every_field(void **state) {
         assert_string_equal(row_str(row, "proc.comm"), "seen here");
         assert_int_equal(row_int(row, "proc.creds.uid"), getuid());
         assert_int_equal(row_int(row, "proc.creds.gid"), getgid());
+        assert_string_equal(row_str(row, "proc.creds.user"), getpwuid(getuid())->pw_name);
+        assert_string_equal(row_str(row, "proc.creds.group"), getgrgid(getgid())->gr_name);
         assert_int_equal(row_int(row, "proc.parent.pid"), getppid());
         assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
         assert_int_equal(row_int(row, "proc.mntns_id"), st.st_ino);

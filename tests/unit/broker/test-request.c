@@ -198,6 +198,7 @@ static void make_good(struct example *m, enum broker_type type) {
                                                .prog = PROG };
         struct broker_pmu_request pmu = { .pmu = BROKER_PMU_KPROBE };
         struct broker_map_fd map_fd = { .map = MAP };
+        struct broker_id_name id_name = { .id = 0 };
         struct broker_attach attach = { .prog = SOCKET_PROG };
         struct broker_bpf_other other = { .cmd = BPF_OBJ_GET };
         struct broker_fault fault = { .code = ERROR_INVALID, .message_len = 3 };
@@ -251,6 +252,8 @@ static void make_good(struct example *m, enum broker_type type) {
                 return make(m, type, &map_fd, sizeof(map_fd), NULL, 0);
         case BROKER_HOOK:
                 return make(m, type, NULL, 0, "tracepoint/x/y", 14);
+        case BROKER_ID_NAME:
+                return make(m, type, &id_name, sizeof(id_name), NULL, 0);
         case BROKER_READY:
                 return make(m, type, NULL, 0, "\x80", 1);
         case BROKER_FAULT:
@@ -401,7 +404,7 @@ static void test_running_phase_is_small(void **state) {
                 BROKER_MAP_BATCH,   BROKER_OBJECT_INFO,
                 BROKER_ITER_CREATE, BROKER_BPF_OTHER,
                 BROKER_CLOSE,       BROKER_FAULT,
-                BROKER_DONE,
+                BROKER_DONE,        BROKER_ID_NAME,
         };
         size_t n = 0;
 

@@ -55,6 +55,12 @@ int host_target(const char *name, char *path, size_t room) {
 
 void host_target_done(void) {}
 
+static int rig_id_name(bool is_group, uint32_t id, char *out, size_t room) {
+        int n = id == 0 ? snprintf(out, room, is_group ? "rootgroup" : "rootuser") : -ENOENT;
+
+        return n;
+}
+
 int host_fd(void) {
         if (host_event_fd < 0)
                 host_event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -102,6 +108,7 @@ int rig_open(struct rig *rig, struct bytes object, const char *definition, size_
                         .n_cpus = (uint32_t)libbpf_num_possible_cpus(),
                 },
         };
+        id_names_set_source(rig_id_name);
         rig->params[0] = 0x80;
         rig->start.params = BYTES(rig->params, 1);
         rig->frame = malloc(FRAME_ROOM);

@@ -154,6 +154,9 @@ static void test_terms(void **state) {
                 { "args~^ls -l", true },
                 { "args==ls -l /tmp", true },
                 { "l3v4.version==4", true },
+                { "proc.creds.user==rootuser", true },
+                { "proc.creds.group~^rootg", true },
+                { "proc.creds.user==daemon", false },
                 { ",proc.pid==42,", true },
         };
 

@@ -58,14 +58,18 @@ static const struct expected {
         { "mode_raw", FIELD_UINT, 4, RENDER_FILE_MODE, "mode", "gadget_file_mode" },
         { "flags_raw", FIELD_UINT, 4, RENDER_FILE_FLAGS, "flags", "gadget_file_flags" },
         { "user_raw", FIELD_UINT, 4, .ctype = "gadget_uid" },
+        { "user", FIELD_STR, 4, .ctype = "user" },
         { "group_raw", FIELD_UINT, 4, .ctype = "gadget_gid" },
+        { "group", FIELD_STR, 4, .ctype = "group" },
         { "netns_id", FIELD_UINT, 4, .ctype = "gadget_netns_id" },
         { "proc.comm", FIELD_STR, 16, .ctype = "gadget_comm[16]" },
         { "proc.pid", FIELD_UINT, 4, .ctype = "gadget_pid" },
         { "proc.tid", FIELD_UINT, 4, .ctype = "gadget_tid" },
         { "proc.mntns_id", FIELD_UINT, 8, .ctype = "gadget_mntns_id" },
         { "proc.creds.uid", FIELD_UINT, 4, .ctype = "gadget_uid" },
+        { "proc.creds.user", FIELD_STR, 4, .ctype = "user" },
         { "proc.creds.gid", FIELD_UINT, 4, .ctype = "gadget_gid" },
+        { "proc.creds.group", FIELD_STR, 4, .ctype = "group" },
         { "proc.parent.comm", FIELD_STR, 16, .ctype = "gadget_pcomm[16]" },
         { "proc.parent.pid", FIELD_UINT, 4, .ctype = "gadget_ppid" },
         { "proc.parent.tid", FIELD_UINT, 4, .ctype = "gadget_ptid" },
@@ -109,7 +113,7 @@ static void test_all_types_become_fields(void **state) {
                         assert_null(f->target);
                 assert_true(f->offset + f->size <= type->size);
         }
-        assert_int_equal(type->n_fields, ARRAY_SIZE(expected));
+        assert_int_equal(type->n_fields, ARRAY_SIZE(expected) + CONTAINER_FIELDS);
         rig_done(&rig);
         free((void *)(uintptr_t)object.data);
 }
