@@ -296,6 +296,10 @@ static int probe_registry(struct why *why) {
         return probe_command((const char *const[]){ "docker-registry", "--version", NULL }, why);
 }
 
+static int probe_runc(struct why *why) {
+        return probe_command((const char *const[]){ "runc", "--version", NULL }, why);
+}
+
 static int probe_skopeo(struct why *why) {
         return probe_command((const char *const[]){ "skopeo", "--version", NULL }, why);
 }
@@ -328,6 +332,7 @@ static const struct {
         [NEED_OVERLAY] = { "overlay", probe_overlay },
         [NEED_CGROUP] = { "cgroup", probe_cgroup },
         [NEED_REGISTRY] = { "registry", probe_registry },
+        [NEED_RUNC] = { "runc", probe_runc },
         [NEED_SKOPEO] = { "skopeo", probe_skopeo },
         [NEED_CLANG_BPF] = { "clang-bpf", probe_clang_bpf },
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reads meson's testlog.json and closes a test run: failures, the table of needs that were not met, and the line
+"""Reads meson's testlog.json (or several) and closes a test run: failures, the table of needs that were not met, and the line
 `N passed, N failed, N skipped` alone at the end. What is counted are single cmocka tests (the TEST-COUNT line that
 tests/lib/needs.c prints); a program or script that prints none counts as one."""
 
@@ -13,11 +13,13 @@ REASON = re.compile(r"^SKIP-REASON ([\w-]+): (.*)$", re.M)
 ENDED_WELL = {"OK", "EXPECTEDFAIL"}
 
 
-def main(path):
+def main(paths):
     passed = failed = skipped = 0
     failures, reasons = [], {}
-    with open(path, encoding="utf-8", errors="replace") as log:
-        tests = [json.loads(line) for line in log if line.strip()]
+    tests = []
+    for path in paths:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            tests += [json.loads(line) for line in log if line.strip()]
     for test in tests:
         text = (test.get("stdout") or "") + "\n" + (test.get("stderr") or "")
         count = COUNT.search(text)
@@ -46,4 +48,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -17,15 +17,6 @@
 #define KERNEL_FULL 200000 /* calls, far more than a ring of 4 KiB holds between two looks */
 #define BURST 1000
 
-static struct bytes read_object(const char *name) {
-        struct buf object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
-        struct bytes bytes;
-
-        assert_int_equal(read_file_at(AT_FDCWD, act_object(name), &object), 0);
-        bytes = BYTES(object.data, object.len);
-        return bytes; /* for the life of the test program */
-}
-
 /* { "pid": "PID" } */
 static struct bytes pid_param(pid_t pid) {
         static uint8_t map[32];
@@ -40,8 +31,8 @@ static struct bytes pid_param(pid_t pid) {
 }
 
 static void start(struct peer *peer, const char *object, pid_t pid, uint64_t ring_size) {
+        cleanup_buf struct buf data = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
         struct req_instance_run run = {
-                .object = read_object(object),
                 .params = pid_param(pid),
                 .name = "flood",
                 .detach = true,
@@ -51,6 +42,8 @@ static void start(struct peer *peer, const char *object, pid_t pid, uint64_t rin
         struct rpc_error error = { 0 };
         struct rep_instance_run reply;
 
+        assert_int_equal(read_file_at(AT_FDCWD, act_object(object), &data), 0);
+        run.object = BYTES(data.data, data.len);
         if (peer_call(peer, METHOD_INSTANCE_RUN, &run, &reply, &error) < 0)
                 fail_msg("run %s: %s", object, error.message);
 }
