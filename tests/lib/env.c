@@ -105,8 +105,12 @@ static bool is_foreign(struct env *env, const char *line) {
         const char *dir = strstr(line, "/gadgetd/");
         char id[13];
 
-        if (!env->log || !str_after(line, "cgroup ") || !dir)
+        if (!str_after(line, "cgroup "))
                 return false;
+        if (!dir)
+                return true; /* ours are all below HIERARCHY/gadgetd */
+        if (!env->log)
+                return false; /* a private daemon's, as far as anybody can tell */
         snprintf(id, sizeof(id), "%.12s", dir + strlen("/gadgetd/"));
         return strstr(env->log, id) == NULL;
 }
