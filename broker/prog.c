@@ -12,7 +12,7 @@
 #define KERNEL_LOG_SIZE (8u << 20)
 #define LICENSE_MAX 128
 
-#define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _note)             \
+#define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _tested, _note)    \
         {                                                                                          \
                 _section,         BPF_PROG_TYPE_##_type, _attach_type,                             \
                 PROGRAM_##_trust, PROGRAM_BY_##_how,     _note                                     \

@@ -13,7 +13,7 @@
 #define TARGET_OF_SOCKETS "gadget_sk_prog_target_"
 #define HOOK_MAX 256
 
-#define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _note)             \
+#define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _tested, _note)    \
         { _section,         BPF_PROG_TYPE_##_type, (enum bpf_attach_type)(_attach_type),           \
           PROGRAM_##_trust, PROGRAM_BY_##_how,     _note },
 static const struct program_type types[] = { GADGET_PROGRAM_TYPES(ROW) };
@@ -247,15 +247,13 @@ static bool is_return(const struct attach_plan *plan) {
 
 /* "name+offset" into its parts; the offset may be hexadecimal. */
 static int cut_offset(char *hook, uint64_t *ret_offset) {
-        char *plus = strrchr(hook, '+'), *end;
+        char *plus = strrchr(hook, '+');
 
         *ret_offset = 0;
         if (!plus || !isdigit((unsigned char)plus[1]))
                 return 0;
         *plus = '\0';
-        errno = 0;
-        *ret_offset = strtoull(plus + 1, &end, 0);
-        return errno || *end ? -EINVAL : 0;
+        return parse_u64(plus + 1, 0, INT64_MAX, ret_offset);
 }
 
 static struct bpf_link *invalid(void) {

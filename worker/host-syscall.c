@@ -448,10 +448,13 @@ static int64_t bpf(enum bpf_cmd cmd, void *user_attr, size_t size) {
  * whose config1 is a name. */
 static int perf_event_open(const struct perf_event_attr *attr, int pid, int cpu) {
         const char *name = attr->type >= PERF_TYPE_MAX ? PTR(attr->config1) : NULL;
+        /* libbpf asks what there is by a probe that is for itself alone. The broker knows no
+         * process of ours; a CPU answers the same. */
+        bool is_question = pid > 0;
         struct broker_perf_open open = {
                 .type = attr->type,
-                .pid = pid,
-                .cpu = cpu,
+                .pid = is_question ? -1 : pid,
+                .cpu = is_question ? 0 : cpu,
                 .wakeup_events = attr->wakeup_events,
                 .config = attr->config,
                 .sample_period = attr->sample_period,

@@ -10,3 +10,10 @@ int on_sample(struct bpf_perf_event_data *ctx) {
                 put_current(ctx, 1, 1);
         return 0;
 }
+
+SEC("perf_event")
+int on_clock(struct bpf_perf_event_data *ctx) {
+        if (bpf_get_current_pid_tgid() >> 32 == only_pid)
+                put_current(ctx, 2, 1);
+        return 0;
+}

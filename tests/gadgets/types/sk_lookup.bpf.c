@@ -7,3 +7,10 @@ int on_lookup(struct bpf_sk_lookup *ctx) {
                 put(ctx, 1, ctx->local_port, 0);
         return SK_PASS;
 }
+
+SEC("sk_lookup/named")
+int on_lookup_too(struct bpf_sk_lookup *ctx) {
+        if (ctx->local_port == TEST_PORT)
+                put(ctx, 2, ctx->local_port, 0);
+        return SK_PASS;
+}

@@ -10,6 +10,7 @@ struct {
 } sockets SEC(".maps");
 
 GADGET_SK_TARGET_MAP(on_message, sockets);
+GADGET_SK_TARGET_MAP(on_parse, sockets);
 GADGET_SK_TARGET_MAP(on_stream, sockets);
 
 SEC("sockops")
@@ -34,4 +35,10 @@ SEC("sk_skb/stream_verdict")
 int on_stream(struct __sk_buff *skb) {
         put(skb, 2, skb->len, 0);
         return SK_PASS;
+}
+
+SEC("sk_skb/stream_parser")
+int on_parse(struct __sk_buff *skb) {
+        put(skb, 3, skb->len, 0);
+        return skb->len;
 }
