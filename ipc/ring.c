@@ -53,6 +53,10 @@ int ring_writer_init(struct ring_writer *w, int fd) {
         return 0;
 }
 
+void ring_writer_rest(struct ring_writer *w) {
+        (void)madvise(w->data, (size_t)w->size, MADV_DONTNEED);
+}
+
 void ring_writer_done(struct ring_writer *w) {
         if (w->header)
                 munmap(w->header, EVENT_RING_HEADER_SIZE + w->size);

@@ -31,6 +31,10 @@ uint8_t *ring_writer_begin(struct ring_writer *w, uint16_t stream, uint16_t flag
  * published. */
 void ring_writer_commit(struct ring_writer *w, uint32_t length, uint32_t n_rows, uint64_t time_ns);
 
+/* No frame is open, and the next one may be long in coming: this process keeps no page of the ring
+ * mapped. What was written stays. */
+void ring_writer_rest(struct ring_writer *w);
+
 static inline void ring_writer_drop(struct ring_writer *w, uint16_t stream, enum drop_reason reason,
                                     uint64_t n) {
         uint64_t *slot = &w->header->streams[stream].dropped[reason];

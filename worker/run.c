@@ -189,8 +189,11 @@ static void wait_for_more(struct run *run) {
         next = run_read_due(run, now);
         if (is_finished(run))
                 return;
-        if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL)
+        if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL) {
                 read_losses(run);
+                if (!is_busy)
+                        ring_writer_rest(&run->out);
+        }
         if (run->losses_due)
                 next = MIN(next, run->losses_read_ns + LOSSES_INTERVAL);
         wait = until(next, now_ns());

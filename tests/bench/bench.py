@@ -27,6 +27,7 @@ import tempfile
 import time
 import tty
 
+AT_REST = 1.5  # seconds after which an idle process has given back what it can
 ROWS_SETTLE = 0.3  # seconds without a new byte: all rows are out
 
 
@@ -204,6 +205,7 @@ class Bench:
     def memory(self):
         self.start_daemon()
         self.wait_spare()
+        time.sleep(AT_REST)
         spare = sum(pss(pid) for pid in descendants(self.daemon.pid))
         self.stop_daemon()
         self.start_daemon("--no-spare")
@@ -215,12 +217,13 @@ class Bench:
         load.stdin.write("go\n")
         load.stdin.flush()
         load.stdout.readline()
+        time.sleep(AT_REST)
         pids = {"gadgetd": self.daemon.pid}
         for pid in descendants(self.daemon.pid):
             pids[comm(pid)] = pid
         print(f"\nmemory: {'KiB':>31}")
         shown = {name: pss(pid) for name, pid in sorted(pids.items())}
-        shown["broker + worker"] = sum(v for k, v in shown.items() if k.startswith("gadget-"))
+        shown["broker + worker"] = sum(v for k, v in shown.items() if k in ("gadget-broker", "gadget-worker"))
         shown["worker without both rings"] = pss(pids["gadget-worker"], without=("gadget-ring", "bpf-map", "bpf_ringbuf"))
         shown["spare broker + worker"] = spare
         shown["maps in the kernel"] = map_bytes(pids.values()) // 1024

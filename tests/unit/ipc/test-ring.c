@@ -119,6 +119,26 @@ static void test_one_frame(void **state) {
         assert_int_equal(get(f), 0);
 }
 
+/* Pages that are let go come back with what was in them, and writing goes on: also while the reader
+ * is behind. */
+static void test_rest(void **state) {
+        struct fixture *f = *state;
+
+        for (uint32_t i = 0; i < 1000; i += 3) {
+                for (uint32_t k = 0; k < 3; k++) {
+                        put(f, 0, 1, 100, 0);
+                        ring_writer_rest(&f->w);
+                }
+                for (uint32_t k = 0; k < 3; k++) {
+                        assert_int_equal(get(f), 1);
+                        assert_int_equal(f->frame.header.first_seq, i + k);
+                        assert_int_equal(f->frame.lost, 0);
+                        assert_int_equal(f->out[99], (i + k) & 0xff);
+                }
+        }
+        assert_true(f->w.head > 2 * DATA_SIZE);
+}
+
 static void test_empty_commit_publishes_nothing(void **state) {
         struct fixture *f = *state;
 
@@ -480,6 +500,7 @@ static const struct CMUnitTest tests[] = {
         TEST(test_sizes_that_are_refused),
         TEST(test_largest_frame_of_a_large_ring),
         TEST(test_one_frame),
+        TEST(test_rest),
         TEST(test_empty_commit_publishes_nothing),
         TEST(test_wraps_without_loss),
         TEST(test_overrun_is_counted_exactly),
