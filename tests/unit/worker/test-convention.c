@@ -32,8 +32,9 @@ static const struct {
                            "variable 'setting'" },
         [13] = { -ENOEXEC,
                  "variable 'setting' cannot be a parameter: it is no integer, bool, enum or text" },
-        [14] = { -E2BIG, "tracer 'one': struct huge has 65540 bytes, not 1 to 65536" }, /* LIMIT_EVENT_SIZE_MAX
-                                                                                         */
+        [14] = { -E2BIG,
+                 "tracer 'one': struct huge has 65540 bytes, not 1 to 65536" }, /* LIMIT_EVENT_SIZE_MAX
+                                                                                 */
 };
 
 static void test_wrong_declarations(void **state) {
