@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The installed interface (gadget/client.h) on top of a connection: one gadget, one row at a time.
  */
+#include "client/library.h"
+
 #include <poll.h>
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "client/connection.h"
-#include "client/row.h"
-#include "gadget/client.h"
 #include "gadget/event-ring.h"
 
 #define TEXT_MAX (1u << 20)
@@ -81,6 +80,18 @@ int gadget_client_connect(struct gadget_client *client, const char *path) {
                 path = GADGET_RUNDIR "/gadgetd.sock";
         client->err = (struct error){ 0 };
         return connection_open(path, client->name, &client->connection, &client->err);
+}
+
+void gadget_client_use(struct gadget_client *client, struct connection *take_connection) {
+        client->connection = take_connection;
+}
+
+const struct schema *gadget_client_schema(const struct gadget_client *client) {
+        return client->schema;
+}
+
+const struct row *gadget_client_row(const struct gadget_client *client) {
+        return client->has_row ? &client->row : NULL;
 }
 
 /* 0 when a gadget can be started. */

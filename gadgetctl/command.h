@@ -41,7 +41,7 @@ struct args {
 
         const char *output;
         const char *fields;
-        const char *record; /* file; NULL = none */
+        const char *record;                       /* file; NULL = none */
         const char *run_options[_RUN_OPTION_MAX]; /* NULL = not given */
         const char *name;
         uint64_t timeout_ns;
@@ -168,6 +168,7 @@ enum output_format output_format_of(const struct args *args, enum output_format 
 int cmd_run(struct args *args);
 int cmd_attach(struct args *args);
 int cmd_replay(struct args *args);
+int cmd_test(struct args *args);
 int cmd_list(struct args *args);
 int cmd_show(struct args *args);
 int cmd_stop(struct args *args);

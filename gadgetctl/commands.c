@@ -159,6 +159,13 @@ const struct command commands[] = {
                 "FILE was written by \"gadgetctl run --record FILE\"; \"-\" is standard input. Needs neither gadgetd nor root. What is damaged or cut "
                 "off at the end of the file is reported; what stands before it is printed.",
           OPTIONS(replay_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_FILE, .run = cmd_replay },
+        { .name = "test", .arguments = "DIR [IMAGE]", .summary = "Run the tests that a gadget brings with it",
+          .description =
+                "For each DIR/test/*.yaml the gadget (compiled from DIR, or IMAGE) is started with its params, command is run, and the rows are "
+                "compared with what expect says, until all have come or timeout (default 10s) is over. An event is a map of fields to values or to "
+                "matchers (is, not, min, max, matches, contains); $PID stands for the process id of the command. count is how many rows match, "
+                "exactly; without it one or more.",
+          .words_min = 1, .words_max = 2, .complete = COMPLETE_DIRECTORY, .run = cmd_test },
         { .name = "list", .aliases = { "ps", "ls" }, .arguments = "", .summary = "List the instances",
           OPTIONS(list_options), .run = cmd_list },
         { .name = "containers", .arguments = "", .summary = "List the containers of this host",
