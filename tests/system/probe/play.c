@@ -34,6 +34,8 @@ static int on_message(void *owner, struct received *received) {
         const union message *msg = received->msg;
 
         switch ((int)received->type) {
+        case MSG_PREPARED: /* START is on its way already */
+                break;
         case MSG_STARTED:
                 play->worker_pid = (pid_t)msg->started.worker_pid;
                 play->started_ns = now_ns();
