@@ -55,7 +55,7 @@ enum program_how {
         X("sk_reuseport/migrate",    SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT_OR_MIGRATE, NEVER, NOTHING, "5.14", "", "", "", "chooses which socket of a program gets a connection; it belongs to the program that owns the sockets") \
         X("sk_reuseport",            SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT, NEVER, NOTHING, "4.19", "", "", "", "as sk_reuseport/migrate") \
         X("kprobe/FUNCTION",         KPROBE,         0, OBSERVES, PROBE, "4.1", "CONFIG_KPROBES", "kprobe", "6.1, 6.12", "FUNCTION+OFFSET too") \
-        X("uprobe/PATH:SYMBOL",      KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uprobe", "6.1, 6.12, 6.18", "PATH is absolute or the name of a library (libc); SYMBOL+OFFSET too; since 6.18 such a program can change registers: see SECURITY.md") \
+        X("uprobe/PATH:SYMBOL",      KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uprobe", "6.1, 6.12, 6.18", "PATH is absolute or the name of a library (libc); SYMBOL+OFFSET too") \
         X("uprobe.s/PATH:SYMBOL",    KPROBE,         0, OBSERVES, UPROBE, "6.0", "CONFIG_UPROBES", "uprobe_s", "6.1, 6.12, 6.18", "as uprobe; may sleep") \
         X("kretprobe/FUNCTION",      KPROBE,         0, OBSERVES, PROBE, "4.1", "CONFIG_KPROBES", "kretprobe", "6.1, 6.12", "") \
         X("uretprobe/PATH:SYMBOL",   KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uretprobe", "6.1, 6.12, 6.18", "as uprobe") \

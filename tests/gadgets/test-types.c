@@ -302,14 +302,15 @@ static bool is_older(const char *release, const char *than) {
 
 static void needs_version(const char *gadget) {
         struct utsname name;
+        char why[256];
 
         assert_int_equal(uname(&name), 0);
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 if (!str_eq(rows[i].test, gadget) || !is_older(name.release, rows[i].since))
                         continue;
-                fprintf(stderr, "SKIP-REASON kernel: %s needs %s, this is %s\n", rows[i].section,
-                        rows[i].since, name.release);
-                skip();
+                snprintf(why, sizeof(why), "%s needs %s, this is %s", rows[i].section,
+                         rows[i].since, name.release);
+                test_unmet("kernel-version", why);
         }
 }
 
@@ -369,9 +370,8 @@ static void test_kind(void **state) {
         }
         run = start(env, kind, kind->decides);
         if (run_exit(run) != 0 && kind->lacks && strstr(run_err(run), kind->lacks)) {
-                fprintf(stderr, "SKIP-REASON kernel: %s", run_err(run));
                 env_stop(env);
-                skip();
+                test_unmet("kernel-option", kind->lacks);
         }
         if (run_exit(run) != 0)
                 run_fail(run, "gadget '%s' does not run", kind->gadget);

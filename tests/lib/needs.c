@@ -401,17 +401,20 @@ static bool is_required(const char *name) {
         return false;
 }
 
+void test_unmet(const char *need, const char *why) {
+        if (is_required(need))
+                fail_msg("need '%s' must be met here (GADGET_TEST_REQUIRE) and is not: %s", need,
+                         why);
+        fprintf(stderr, "SKIP-REASON %s: %s\n", need, why);
+        n_skipped++;
+        skip();
+}
+
 void test_needs(enum need need) {
         const char *why = need_probe(need);
 
-        if (!why)
-                return;
-        if (is_required(need_name(need)))
-                fail_msg("need '%s' must be met here (GADGET_TEST_REQUIRE) and is not: %s",
-                         need_name(need), why);
-        fprintf(stderr, "SKIP-REASON %s: %s\n", need_name(need), why);
-        n_skipped++;
-        skip();
+        if (why)
+                test_unmet(need_name(need), why);
 }
 
 int test_main(const char *name, const struct CMUnitTest *tests, size_t n_tests,

@@ -52,6 +52,10 @@ const char *need_probe(enum need need);
  * names the need. */
 void test_needs(enum need need);
 
+/* Skips the running test, or fails it, as test_needs() does, for a need that only the test itself
+ * can know. */
+void test_unmet(const char *need, const char *why);
+
 /* Runs the group; 1 = a test failed, 77 = all were skipped, else 0. Prints the line that ./x test
  * counts. */
 int test_main(const char *name, const struct CMUnitTest *tests, size_t n_tests,
