@@ -13,6 +13,7 @@ struct row {
         uint64_t mntns;
         struct buf data; /* struct broker_container and texts */
         bool is_sent;
+        bool is_filtered_out; /* it has ended: only its name is of use */
 };
 
 static struct row *find_row(const struct container_rows *rows, uint64_t mntns) {
@@ -102,7 +103,8 @@ void containers_fill_filter(struct broker *b, const struct object *map) {
         if (map->map.key_size != sizeof(uint64_t) || map->map.value_size != 4)
                 return;
         for (size_t i = 0; i < b->containers.n; i++)
-                (void)filter_write(map->fd, b->containers.items[i].mntns, true);
+                if (!b->containers.items[i].is_filtered_out)
+                        (void)filter_write(map->fd, b->containers.items[i].mntns, true);
 }
 
 /* --- the worker --- */
@@ -148,7 +150,8 @@ int containers_set(struct broker *b, const struct msg_container_set *set) {
                 rows->n_unsent += row->is_sent;
                 row->is_sent = false;
                 if (!b->is_host_wide)
-                        filter_all(b, set->mntns, !set->is_gone);
+                        filter_all(b, set->mntns, !set->is_gone && !set->has_ended);
+                row->is_filtered_out = set->has_ended;
         }
         containers_flush(b);
         if (set->serial > 0)

@@ -200,7 +200,8 @@ struct msg_container_set {
         uint64_t netns;
         uint32_t pid;
         uint64_t started_ns;
-        bool is_gone;
+        bool has_ended; /* the filter forgets it, its name stays for late events */
+        bool is_gone;   /* everything does */
         const char *id;
         const char *name;
         const char *runtime;

@@ -86,7 +86,8 @@ static bool is_listening(const struct instance *in) {
 }
 
 /* True when it was sent. */
-static bool tell(struct containers *cs, struct instance *in, struct container *c, uint32_t serial) {
+static bool tell(struct containers *cs, struct instance *in, struct container *c, uint32_t serial,
+                 bool is_gone) {
         const struct msg_container_added *info = &c->info;
         struct msg_container_set set = {
                 .serial = serial,
@@ -94,7 +95,8 @@ static bool tell(struct containers *cs, struct instance *in, struct container *c
                 .netns = info->host_network ? 0 : info->netns,
                 .pid = info->pid,
                 .started_ns = info->started_ns,
-                .is_gone = c->gone_ns > 0,
+                .has_ended = c->gone_ns > 0,
+                .is_gone = is_gone,
                 .id = info->id,
                 .name = info->name,
                 .runtime = info->runtime,
@@ -122,12 +124,13 @@ static void retract(struct containers *cs, uint64_t mntns, const struct msg_cont
                         (void)channel_send(in->broker->channel, MSG_CONTAINER_SET, &gone, NULL, 0);
 }
 
-static uint32_t tell_all(struct containers *cs, struct container *c, uint32_t serial) {
+static uint32_t tell_all(struct containers *cs, struct container *c, uint32_t serial,
+                         bool is_gone) {
         struct instance *in;
         uint32_t n = 0;
 
         LIST_FOREACH (in, &cs->sup->instances, link)
-                n += tell(cs, in, c, serial);
+                n += tell(cs, in, c, serial, is_gone);
         return n;
 }
 
@@ -148,7 +151,7 @@ void containers_join(struct containers *cs, struct instance *in) {
         struct container *c;
 
         LIST_FOREACH (c, &cs->list, link)
-                (void)tell(cs, in, c, 0);
+                (void)tell(cs, in, c, 0, false);
         update_gate(cs);
 }
 
@@ -285,7 +288,7 @@ static int on_added(struct containers *cs, const struct msg_container_added *inf
         }
         c->info = copy;
         c->gone_ns = 0;
-        c->n_pending = tell_all(cs, c, info->serial);
+        c->n_pending = tell_all(cs, c, info->serial, false);
         if (c->n_pending == 0)
                 pass(cs, c);
         cs->generation++;
@@ -306,7 +309,7 @@ static int on_farewell(struct loop_timer *timer) {
                         next_ns = MIN(next_ns, c->gone_ns + FAREWELL - now);
                         continue;
                 }
-                (void)tell_all(cs, c, 0);
+                (void)tell_all(cs, c, 0, true);
                 container_free(cs, c);
         }
         if (next_ns < UINT64_MAX)
@@ -317,6 +320,7 @@ static int on_farewell(struct loop_timer *timer) {
 static void say_goodbye(struct containers *cs, struct container *c) {
         pass(cs, c);
         c->gone_ns = now_ns();
+        (void)tell_all(cs, c, 0, false);
         cs->generation++;
         if (cs->farewell.index == 0)
                 (void)loop_timer_set(cs->sup->loop, &cs->farewell, FAREWELL, "farewell",

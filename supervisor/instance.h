@@ -39,7 +39,7 @@ struct instance_spec {
         bool allow_unsafe;
         bool is_host_wide;
         struct selection selection; /* borrowed too */
-        bool is_inspect; /* loaded to see what it is, never attached, never listed */
+        bool is_inspect;            /* loaded to see what it is, never attached, never listed */
 };
 
 struct instance {
@@ -60,8 +60,8 @@ struct instance {
         bool is_inspect;
         struct selection selection;
         bool waits_for_containers; /* starts when they are known */
-        bool is_listed;       /* can be found; false = goes as soon as it can */
-        bool goes_when_final; /* somebody wanted it gone: not kept for `attach` and `show` */
+        bool is_listed;            /* can be found; false = goes as soon as it can */
+        bool goes_when_final;      /* somebody wanted it gone: not kept for `attach` and `show` */
         bool was_running;
         bool has_spare_id;   /* of the spare that it takes when it starts */
         uint64_t created_ns; /* CLOCK_REALTIME */

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,7 +37,6 @@ struct pending {
         pid_t pids[2];  /* of the runtime: the container's first process is a child of one */
         char dir[4096]; /* ROOT/ID */
         struct oci_info info;
-        int root_fd; /* of the container's root file system, marked; -1 = not */
         uint64_t born_ns;
         /* While its first exec is held: */
         int held_fd;
@@ -54,29 +52,10 @@ static void allow(struct watch *watch, int fd) {
         close(fd);
 }
 
-static void unmark(struct watch *watch, struct pending *p) {
-        if (p->root_fd >= 0)
-                (void)fanotify_mark(watch->fanotify_fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
-                                    FAN_OPEN_EXEC_PERM, p->root_fd, NULL);
-        close_fd(&p->root_fd);
-}
-
 static void pending_free(struct watch *watch, struct pending *p) {
-        struct pending *other;
-        struct stat mine, others;
-        bool is_shared = false;
-
         if (p->held_fd >= 0)
                 allow(watch, p->held_fd);
         LIST_REMOVE(p, link);
-        /* One mark serves all containers of a file system. */
-        if (p->root_fd >= 0 && fstat(p->root_fd, &mine) == 0)
-                LIST_FOREACH (other, &watch->pending, link)
-                        is_shared |= other->root_fd >= 0 && fstat(other->root_fd, &others) == 0 &&
-                                     others.st_dev == mine.st_dev;
-        if (is_shared)
-                close_fd(&p->root_fd);
-        unmark(watch, p);
         free(p);
 }
 
@@ -147,16 +126,20 @@ static void find_rootfs(const struct oci_info *info, char *buf, size_t n) {
                 snprintf(buf, n, "%s/%s", info->text[OCI_BUNDLE], root);
 }
 
-static void mark_root(struct watch *watch, struct pending *p) {
+/*
+ * The mark stays until no gadget filters any more: the kernel (6.18) does not tell of opens on
+ * other marks of a file system while one of its marks is being removed. No fd is kept, so that a
+ * runtime can unmount it; the mark goes with the file system.
+ */
+static void mark_root(struct watch *watch, const struct pending *p) {
         char path[2 * LIMIT_CONTAINER_TEXT_MAX + 8];
+        cleanup_close int fd = -1;
 
         find_rootfs(&p->info, path, sizeof(path));
-        p->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-        if (p->root_fd < 0 || fanotify_mark(watch->fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-                                            FAN_OPEN_EXEC_PERM, p->root_fd, NULL) < 0) {
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0 || fanotify_mark(watch->fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+                                    FAN_OPEN_EXEC_PERM, fd, NULL) < 0)
                 log_debug("cannot watch '%s': %s", path, strerror(errno));
-                close_fd(&p->root_fd);
-        }
 }
 
 static struct pending *find_pending(struct watch *watch, pid_t pid, pid_t parent) {
@@ -233,9 +216,7 @@ static void on_runtime(struct watch *watch, pid_t pid) {
         p = calloc(1, sizeof(*p));
         if (!p)
                 return;
-        *p = (struct pending){
-                .pids = { pid, parent }, .root_fd = -1, .held_fd = -1, .born_ns = now_ns()
-        };
+        *p = (struct pending){ .pids = { pid, parent }, .held_fd = -1, .born_ns = now_ns() };
         LIST_INSERT_HEAD(&watch->pending, p, link);
         fill_pending(watch, p, &line);
         if (watch->holds) {
@@ -377,6 +358,9 @@ void gate_hold(struct watch *watch, bool hold) {
         struct pending *p, *next;
 
         watch->holds = hold;
+        if (!hold && watch->fanotify_fd >= 0)
+                (void)fanotify_mark(watch->fanotify_fd, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0,
+                                    AT_FDCWD, "/");
         for (p = LIST_FIRST(&watch->pending); p && !hold; p = next) {
                 next = LIST_NEXT(p, link);
                 pending_free(watch, p);

@@ -160,6 +160,7 @@ int bed_start(struct peer *peer, const struct bed_run *run, char *ret_id,
                               .detach = run->detach,
                               .timeout_ns = run->timeout_ns,
                               .ring_size = run->ring_size,
+                              .host = true,
                       },
                       &reply, ret_error);
         if (r == 0 && ret_id)

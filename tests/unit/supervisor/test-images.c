@@ -88,7 +88,8 @@ static void test_bundled(void **state) {
         assert_int_equal(count_listed(peer, "thing:latest", &is_bundled), 1);
         assert_true(is_bundled);
         assert_int_equal(peer_call(peer, METHOD_INSTANCE_RUN,
-                                   &(struct req_instance_run){ .image = "thing" }, &reply, NULL),
+                                   &(struct req_instance_run){ .image = "thing", .host = true },
+                                   &reply, NULL),
                          0);
         expect_error(peer, METHOD_IMAGE_REMOVE, &(struct req_image_ref){ .image = "thing" },
                      "denied");
@@ -128,11 +129,11 @@ static void test_tag(void **state) {
                                    &(struct req_image_ref){ .image = "again" }, NULL, NULL),
                          0);
         assert_int_equal(count_listed(peer, "again:latest", NULL), 0);
-        assert_int_equal(
-                peer_call(peer, METHOD_INSTANCE_RUN,
-                          &(struct req_instance_run){ .image = "example.org/team/thing:1" }, NULL,
-                          NULL),
-                0);
+        assert_int_equal(peer_call(peer, METHOD_INSTANCE_RUN,
+                                   &(struct req_instance_run){ .image = "example.org/team/thing:1",
+                                                               .host = true },
+                                   NULL, NULL),
+                         0);
         expect_error(peer, METHOD_IMAGE_TAG, &(struct req_image_tag){ "nothing", "x" },
                      "not-found");
         expect_error(peer, METHOD_IMAGE_TAG, &(struct req_image_tag){ "thing", "Not A Name" },
@@ -166,7 +167,8 @@ static void test_build(void **state) {
         assert_non_null(str_after(reply.digest, "sha256:"));
         assert_int_equal(count_listed(peer, "mine:1", NULL), 1);
         assert_int_equal(peer_call(peer, METHOD_INSTANCE_RUN,
-                                   &(struct req_instance_run){ .image = "mine:1" }, NULL, NULL),
+                                   &(struct req_instance_run){ .image = "mine:1", .host = true },
+                                   NULL, NULL),
                          0);
         build.objects = BYTES("\x80", 1);
         expect_error(peer, METHOD_IMAGE_BUILD, &build, "invalid");

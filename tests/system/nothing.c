@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The entrypoint of a container that has nothing to do; with an argument it stays. */
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+        (void)argv;
+        while (argc > 1)
+                pause();
+        return 0;
+}
