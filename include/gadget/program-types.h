@@ -53,7 +53,7 @@ enum program_how {
         X("socket",                  SOCKET_FILTER,  0, OBSERVES, SOCKET, "3.19", "", "socket", "6.1, 6.12, 6.18", "sees the packets of --iface, or of all interfaces; its result says how much of a packet a socket that nobody reads would get: 0") \
         X("socketN",                 SOCKET_FILTER,  0, OBSERVES, SOCKET, "3.19", "", "socket", "6.1, 6.12, 6.18", "as socket") \
         X("sk_reuseport/migrate",    SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT_OR_MIGRATE, NEVER, NOTHING, "5.14", "", "", "", "chooses which socket of a program gets a connection; it belongs to the program that owns the sockets") \
-        X("sk_reuseport",            SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT, NEVER, NOTHING, "4.19", "", "", "", "as sk_reuseport/migrate") \
+        X("sk_reuseport",            SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT, NEVER, NOTHING, "4.19", "", "", "", "chooses which socket of a program gets a connection; it belongs to the program that owns the sockets") \
         X("kprobe/FUNCTION",         KPROBE,         0, OBSERVES, PROBE, "4.1", "CONFIG_KPROBES", "kprobe", "6.1, 6.12", "FUNCTION+OFFSET too") \
         X("uprobe/PATH:SYMBOL",      KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uprobe", "6.1, 6.12, 6.18", "PATH is absolute or the name of a library (libc); SYMBOL+OFFSET too") \
         X("uprobe.s/PATH:SYMBOL",    KPROBE,         0, OBSERVES, UPROBE, "6.0", "CONFIG_UPROBES", "uprobe_s", "6.1, 6.12, 6.18", "as uprobe; may sleep") \
@@ -61,7 +61,7 @@ enum program_how {
         X("uretprobe/PATH:SYMBOL",   KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uretprobe", "6.1, 6.12, 6.18", "as uprobe") \
         X("uretprobe.s/PATH:SYMBOL", KPROBE,         0, OBSERVES, UPROBE, "6.0", "CONFIG_UPROBES", "uretprobe_s", "6.1, 6.12, 6.18", "as uprobe; may sleep") \
         X("kprobe.multi/PATTERN",    KPROBE,         BPF_TRACE_KPROBE_MULTI, NEVER,    NOTHING, "5.18", "CONFIG_FPROBE", "", "", "not yet: a pattern would have to be resolved against kallsyms by the broker; use kprobe or fentry") \
-        X("kretprobe.multi/PATTERN", KPROBE,         BPF_TRACE_KPROBE_MULTI, NEVER,    NOTHING, "5.18", "CONFIG_FPROBE", "", "", "as kprobe.multi") \
+        X("kretprobe.multi/PATTERN", KPROBE,         BPF_TRACE_KPROBE_MULTI, NEVER,    NOTHING, "5.18", "CONFIG_FPROBE", "", "", "not yet: a pattern would have to be resolved against kallsyms by the broker; use kprobe or fentry") \
         X("ksyscall/NAME",           KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "ksyscall", "6.1, 6.12", "a kprobe on the system call's function; tracepoint/syscalls/sys_enter_NAME works without kprobes") \
         X("kretsyscall/NAME",        KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "kretsyscall", "6.1, 6.12", "as ksyscall") \
         X("usdt/PATH:PROVIDER:NAME", KPROBE,         0, OBSERVES, USDT, "5.15", "CONFIG_UPROBES", "usdt", "6.1, 6.12, 6.18", "PATH as for uprobe") \
@@ -95,19 +95,19 @@ enum program_how {
         X("iter.s/TARGET",           TRACING,        BPF_TRACE_ITER, OBSERVES, ITER, "6.0", "BTF", "", "", "as iter") \
         X("syscall",                 SYSCALL,        0, NEVER,    NOTHING, "5.14", "", "", "", "it is run by a call of bpf(), and nobody calls") \
         X("xdp_devmap/NAME",         XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.8", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
-        X("xdp.frags/devmap",        XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.18", "", "", "", "as xdp_devmap") \
-        X("xdp/devmap",              XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.8", "", "", "", "as xdp_devmap") \
-        X("xdp_cpumap/NAME",         XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.9", "", "", "", "as xdp_devmap") \
-        X("xdp.frags/cpumap",        XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.18", "", "", "", "as xdp_devmap") \
-        X("xdp/cpumap",              XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.9", "", "", "", "as xdp_devmap") \
+        X("xdp.frags/devmap",        XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.18", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
+        X("xdp/devmap",              XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.8", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
+        X("xdp_cpumap/NAME",         XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.9", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
+        X("xdp.frags/cpumap",        XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.18", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
+        X("xdp/cpumap",              XDP,            BPF_XDP_CPUMAP, NEVER, NOTHING, "5.9", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
         X("xdp.frags",               XDP,            BPF_XDP, DECIDES, INTERFACE, "5.18", "", "xdp_frags", "6.1, 6.12, 6.18", "as xdp") \
         X("xdp",                     XDP,            BPF_XDP, DECIDES, INTERFACE, "5.9", "", "xdp", "6.1, 6.12, 6.18", "packets as --iface gets them; its result may drop them") \
         X("perf_event",              PERF_EVENT,     0, OBSERVES, SAMPLING, "4.9", "", "perf_event", "6.1, 6.12, 6.18", "as perf_event/NAME") \
         X("perf_event/NAME",         PERF_EVENT,     0, OBSERVES, SAMPLING, "4.9", "", "perf_event", "6.1, 6.12, 6.18", "on each CPU; programs.NAME of gadget.yaml: perf.type, perf.config, sampler.frequency (software, count_sw_cpu_clock, 49 Hz)") \
         X("lwt_in",                  LWT_IN,         0, NEVER,    NOTHING, "4.10", "", "", "", "it is part of a route; gadgets change no routes") \
-        X("lwt_out",                 LWT_OUT,        0, NEVER,    NOTHING, "4.10", "", "", "", "as lwt_in") \
-        X("lwt_xmit",                LWT_XMIT,       0, NEVER,    NOTHING, "4.10", "", "", "", "as lwt_in") \
-        X("lwt_seg6local",           LWT_SEG6LOCAL,  0, NEVER,    NOTHING, "4.18", "", "", "", "as lwt_in") \
+        X("lwt_out",                 LWT_OUT,        0, NEVER,    NOTHING, "4.10", "", "", "", "it is part of a route; gadgets change no routes") \
+        X("lwt_xmit",                LWT_XMIT,       0, NEVER,    NOTHING, "4.10", "", "", "", "it is part of a route; gadgets change no routes") \
+        X("lwt_seg6local",           LWT_SEG6LOCAL,  0, NEVER,    NOTHING, "4.18", "", "", "", "it is part of a route; gadgets change no routes") \
         X("cgroup_skb/ingress",      CGROUP_SKB,     BPF_CGROUP_INET_INGRESS, DECIDES, CGROUP, "5.7", "cgroup2", "cgroup_skb", "6.1, 6.12, 6.18", "0 drops the packet. All cgroup hooks are those of the root cgroup, for every process") \
         X("cgroup_skb/egress",       CGROUP_SKB,     BPF_CGROUP_INET_EGRESS,  DECIDES, CGROUP, "5.7", "cgroup2", "cgroup_skb", "6.1, 6.12, 6.18", "0 drops the packet") \
         X("cgroup/skb",              CGROUP_SKB,     BPF_CGROUP_INET_INGRESS, DECIDES, CGROUP, "5.7", "cgroup2", "cgroup_skb_plain", "6.1, 6.12, 6.18", "incoming packets") \
@@ -140,7 +140,7 @@ enum program_how {
         X("cgroup/getsockopt",       CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, DECIDES, CGROUP, "5.7", "cgroup2", "cgroup_sockopt", "6.1, 6.12, 6.18", "0 refuses the call, and it may change the option") \
         X("cgroup/setsockopt",       CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT, DECIDES, CGROUP, "5.7", "cgroup2", "cgroup_sockopt", "6.1, 6.12, 6.18", "as cgroup/getsockopt") \
         X("struct_ops/NAME",         STRUCT_OPS,     0, NEVER,    NOTHING, "5.6", "", "", "", "it is a part of the kernel (congestion control, scheduling), not a view of it") \
-        X("struct_ops.s/NAME",       STRUCT_OPS,     0, NEVER,    NOTHING, "6.1", "", "", "", "as struct_ops") \
+        X("struct_ops.s/NAME",       STRUCT_OPS,     0, NEVER,    NOTHING, "6.1", "", "", "", "it is a part of the kernel (congestion control, scheduling), not a view of it") \
         X("sk_lookup",               SK_LOOKUP,      BPF_SK_LOOKUP, DECIDES, NETNS, "5.9", "", "sk_lookup", "6.1, 6.12, 6.18", "it chooses the socket that gets a packet, in the host's network namespace") \
         X("sk_lookup/NAME",          SK_LOOKUP,      BPF_SK_LOOKUP, DECIDES, NETNS, "5.9", "", "sk_lookup", "6.1, 6.12, 6.18", "as sk_lookup") \
         X("netfilter",               UNSPEC,         0, NEVER,    NOTHING, "6.4", "", "", "", "not yet: use tc or socket") \

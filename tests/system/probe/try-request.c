@@ -668,6 +668,66 @@ int try_perf_unknown_op(void) {
         return wire_call(BROKER_PERF_CONTROL, &control, sizeof(control), NULL, 0);
 }
 
+int try_load_tc(void) {
+        return load_of(BPF_PROG_TYPE_SCHED_CLS, 0);
+}
+
+int try_load_writable(void) {
+        return load_of(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, 0);
+}
+
+int try_load_sk_reuseport(void) {
+        return load_of(BPF_PROG_TYPE_SK_REUSEPORT, BPF_SK_REUSEPORT_SELECT);
+}
+
+int try_map_of_sockets(void) {
+        struct broker_map_create create = {
+                .map_type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4, .value_size = 4, .max_entries = 1
+        };
+
+        return wire_call(BROKER_MAP_CREATE, &create, sizeof(create), NULL, 0);
+}
+
+static int attach_place(uint32_t prog, uint32_t attach_type, const char *interface) {
+        struct broker_attach request = { .prog = prog, .attach_type = attach_type };
+
+        return wire_call(BROKER_ATTACH, &request, sizeof(request), interface, strlen(interface));
+}
+
+/* The one type that decides and can be loaded, because libbpf asks with it. */
+int try_attach_asking_program(void) {
+        if (load_of(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE) < 0)
+                _exit(91);
+        return attach_place(wire_handle(), BPF_CGROUP_INET_SOCK_CREATE, "");
+}
+
+int try_attach_to_no_place(void) {
+        return attach_place(make_program(BPF_PROG_TYPE_TRACEPOINT), BPF_CGROUP_INET_SOCK_CREATE,
+                            "");
+}
+
+int try_attach_interface_path(void) {
+        return attach_place(make_program(BPF_PROG_TYPE_SOCKET_FILTER), 0, "../../lo");
+}
+
+/* A file that only root reads, and is no program: it is not handed over, and probes do not go
+ * there. */
+int try_uprobe_into_secret(void) {
+        static const char secret[] = "/etc/shadow";
+        struct broker_pmu_request pmu = { .pmu = BROKER_PMU_UPROBE, .item = BROKER_PMU_TYPE };
+        struct broker_perf_open open = { .pid = -1 };
+        int type = wire_call(BROKER_PMU, &pmu, sizeof(pmu), NULL, 0);
+
+        if (type < 0 || wire_call(BROKER_TARGET, NULL, 0, secret, strlen(secret)) >= 0)
+                _exit(91);
+        open.type = (uint32_t)type;
+        return wire_call(BROKER_PERF_OPEN, &open, sizeof(open), secret, strlen(secret));
+}
+
+int try_target_without_name(void) {
+        return wire_call(BROKER_TARGET, NULL, 0, NULL, 0);
+}
+
 int try_pmu_unknown(void) {
         struct broker_pmu_request request = { .pmu = 7 };
 
