@@ -30,6 +30,7 @@ static const char *age_text(uint64_t then_ns, char *buf, size_t n) {
 }
 
 static void add_instance(struct table *table, struct bytes item) {
+        struct bytes lost;
         char text[512];
 
         object_text(item, "id", text, 13);
@@ -40,12 +41,14 @@ static void add_instance(struct table *table, struct bytes item) {
         table_add(table, age_text(object_uint(item, "created"), text, sizeof(text)));
         snprintf(text, sizeof(text), "%llu", (unsigned long long)object_uint(item, "attached"));
         table_add(table, text);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)object_uint(item, "lost"));
+        table_add(table, object_get(item, "lost", &lost) ? text : "");
         table_add(table, object_text(item, "message", text, sizeof(text)));
 }
 
 int cmd_list(struct args *args) {
         static const char *const headers[] = { "ID",  "NAME",     "IMAGE",  "STATE",
-                                               "AGE", "ATTACHED", "MESSAGE" };
+                                               "AGE", "ATTACHED", "LOSSES", "MESSAGE" };
 
         return print_listing(args, METHOD_INSTANCE_LIST, 0, headers, ARRAY_SIZE(headers),
                              add_instance);

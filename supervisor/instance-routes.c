@@ -148,6 +148,23 @@ int on_instance_stop(struct call *call, const union request *request, struct err
 
 /* --- list and show --- */
 
+/* Of all data sources: rows made, and events that became none although nobody asked for that. */
+static void pack_counters(const struct instance *in, struct pack *map) {
+        uint64_t rows = 0, lost = 0;
+
+        for (unsigned int source = 0; in->has_ring && source < LIMIT_STREAMS_MAX; source++) {
+                struct event_ring_stream counters;
+
+                ring_stream_counters(&in->ring, source, &counters);
+                rows += counters.rows;
+                for (enum drop_reason reason = 0; reason < _DROP_REASON_MAX; reason++)
+                        if (reason != DROP_FILTERED && reason != DROP_LIMITED)
+                                lost += counters.dropped[reason];
+        }
+        pack_map_uint(map, "rows", rows);
+        pack_map_uint(map, "lost", lost);
+}
+
 static void pack_summary(const struct instance *in, struct pack *map) {
         const struct outcome *outcome = &in->outcome;
         const struct stream *stream;
@@ -165,6 +182,7 @@ static void pack_summary(const struct instance *in, struct pack *map) {
         pack_map_uint(map, "ended", in->ended_ns);
         pack_map_uint(map, "attached", n_streams);
         pack_map_uint(map, "worker_pid", (uint64_t)in->broker->worker_pid);
+        pack_counters(in, map);
         if (instance_state_is_final(in->state)) {
                 pack_map_str(map, "cause", outcome_cause_name(outcome));
                 pack_map_str(map, "message",

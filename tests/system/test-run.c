@@ -118,6 +118,10 @@ static void test_detached_life(void **state) {
         row = run_wait_row(attached, "proc.comm", "true");
         assert_non_null(strstr(run_out(attached), "seen-by-test-run"));
         assert_true(row_int(row, "proc.pid") > 0);
+        list = env_ctl_json(env, "list", "-o", "json", NULL);
+        assert_true(row_int(json_array_get(list, 0), "rows") > 0);
+        assert_int_equal(row_int(json_array_get(list, 0), "lost"), 0);
+        json_decref(list);
 
         env_ctl(env, 0, "stop", "e", NULL);
         assert_int_equal(run_exit(attached), 0);

@@ -321,7 +321,7 @@ static void expect_said(const char *want) {
 static void test_list(void **state) {
         fake.refuses = false;
         assert_int_equal(run("--socket S list"), EXIT_OK);
-        expect_out("ID            NAME       IMAGE  STATE        AGE  ATTACHED  MESSAGE\n"
+        expect_out("ID            NAME       IMAGE  STATE        AGE  ATTACHED  LOSSES  MESSAGE\n"
                    "0123456789ab  my-gadget         running\\x1b       2\n");
         assert_int_equal(run("--socket S list -o json"), EXIT_OK);
         expect_out("[{\"name\":\"my-gadget\",\"id\":"
