@@ -11,9 +11,8 @@ def files(*suffixes):
     """Relative paths, sorted; all of them, or those that end with one of the suffixes."""
     found = []
     for where, dirs, names in os.walk(TOP):
-        dirs[:] = [d for d in dirs if d not in SKIPPED]
-        if where == TOP:
-            dirs[:] = [d for d in dirs if not d.startswith("b-")]
+        # A build tree may have any name.
+        dirs[:] = [d for d in dirs if d not in SKIPPED and not os.path.exists(os.path.join(where, d, "meson-private"))]
         for name in names:
             path = os.path.relpath(os.path.join(where, name), TOP)
             if not suffixes or path.endswith(suffixes):
