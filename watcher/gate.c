@@ -37,6 +37,7 @@ struct pending {
         pid_t pids[2];  /* of the runtime: the container's first process is a child of one */
         char dir[4096]; /* ROOT/ID */
         struct oci_info info;
+        bool is_crun;
         uint64_t born_ns;
         /* While its first exec is held: */
         int held_fd;
@@ -77,6 +78,7 @@ static bool takes_value(const char *option) {
 }
 
 struct command_line {
+        const char *runtime;
         const char *root;
         const char *bundle;
         const char *id;
@@ -85,6 +87,8 @@ struct command_line {
 
 static void parse_command_line(char *text, size_t len, struct command_line *ret) {
         const char *command = NULL, *option = NULL;
+
+        ret->runtime = text;
 
         for (char *word = text + strlen(text) + 1; word < text + len; word += strlen(word) + 1) {
                 const char *value = NULL;
@@ -165,10 +169,16 @@ static pid_t find_caller(pid_t pid, pid_t parent, const char *exe) {
 static void fill_pending(struct watch *watch, struct pending *p, const struct command_line *line) {
         char cwd[4096], exe[4096] = "";
         const char *root = line->root;
+        pid_t caller;
 
         (void)proc_link(p->pids[0], "exe", exe, sizeof(exe));
-        if (proc_link(find_caller(p->pids[0], p->pids[1], exe), "cwd", cwd, sizeof(cwd)) < 0)
+        caller = find_caller(p->pids[0], p->pids[1], exe);
+        /* crun has no child yet, and its parent may make other containers too. */
+        if (caller == p->pids[0])
+                p->pids[1] = 0;
+        if (proc_link(caller, "cwd", cwd, sizeof(cwd)) < 0)
                 cwd[0] = '\0';
+        p->is_crun = strstr(exe, "crun") || strstr(line->runtime, "crun");
         if (oci_is_text(line->id, strlen(line->id)))
                 snprintf(p->info.text[OCI_ID], sizeof(p->info.text[0]), "%s", line->id);
         if (!line->bundle)
@@ -179,7 +189,7 @@ static void fill_pending(struct watch *watch, struct pending *p, const struct co
                 snprintf(p->info.text[OCI_BUNDLE], sizeof(p->info.text[0]), "%.127s/%.127s", cwd,
                          line->bundle);
         if (!root)
-                root = strstr(exe, "crun") ? "/run/crun" : "/run/runc";
+                root = p->is_crun ? "/run/crun" : "/run/runc";
         if (root[0] == '/')
                 snprintf(p->dir, sizeof(p->dir), "%s/%s", root, p->info.text[OCI_ID]);
         else
@@ -195,7 +205,7 @@ static void fill_pending(struct watch *watch, struct pending *p, const struct co
 }
 
 /* The process is about to execute a runtime, or is one that executes itself. */
-static void on_runtime(struct watch *watch, pid_t pid) {
+static void on_runtime(struct watch *watch, pid_t pid, bool is_retry) {
         struct command_line line = { 0 };
         char text[16384];
         struct pending *p;
@@ -211,8 +221,14 @@ static void on_runtime(struct watch *watch, pid_t pid) {
         parse_command_line(text, (size_t)len, &line);
         LIST_FOREACH (p, &watch->pending, link)
                 n++;
-        if (!line.makes_container || !line.id || n >= PENDING_MAX)
+        if (!line.makes_container || !line.id || n >= PENDING_MAX) {
+                /* Its arguments are its caller's until it has executed. */
+                if (!is_retry && watch->n_starting < ARRAY_SIZE(watch->starting)) {
+                        watch->starting[watch->n_starting++] = pid;
+                        watch_look(watch, NULL);
+                }
                 return;
+        }
         p = calloc(1, sizeof(*p));
         if (!p)
                 return;
@@ -278,6 +294,12 @@ void gate_pass(struct watch *watch, uint32_t serial) {
         set_deadline(watch);
 }
 
+static const char *runtime_of(const struct pending *p) {
+        const char *runtime = states_runtime_of(p->dir, &p->info);
+
+        return p->is_crun && str_eq(runtime, "runc") ? "crun" : runtime;
+}
+
 /* True = held, fd is taken. */
 static bool on_exec(struct watch *watch, pid_t pid, int fd) {
         struct pending *p;
@@ -297,7 +319,7 @@ static bool on_exec(struct watch *watch, pid_t pid, int fd) {
                 return false;
         }
         if (!c->is_named)
-                container_name(c, states_runtime_of(p->dir, &p->info), &p->info);
+                container_name(c, runtime_of(p), &p->info);
         watch->n_held++;
         p->held_fd = fd;
         p->serial = ++watch->serial ?: ++watch->serial;
@@ -337,7 +359,7 @@ void gate_serve(struct watch *watch) {
                 if (event->fd < 0)
                         continue;
                 if (is_runtime(event->fd))
-                        on_runtime(watch, event->pid);
+                        on_runtime(watch, event->pid, false);
                 else
                         is_held = on_exec(watch, event->pid, event->fd);
                 if (!is_held)
@@ -346,6 +368,17 @@ void gate_serve(struct watch *watch) {
         if (n > 0)
                 set_deadline(watch);
         watch->is_busy_with_gate = false;
+}
+
+/* crun does not execute itself a second time, as runc does; its file system is marked now. */
+void gate_look(struct watch *watch) {
+        pid_t starting[ARRAY_SIZE(watch->starting)];
+        size_t n = watch->n_starting;
+
+        memcpy(starting, watch->starting, sizeof(starting));
+        watch->n_starting = 0;
+        for (size_t i = 0; i < n; i++)
+                on_runtime(watch, starting[i], true);
 }
 
 static int on_fanotify(struct loop_io *io, uint32_t events) {

@@ -250,6 +250,7 @@ static void look(struct watch *watch) {
 static int on_retry(struct loop_timer *timer) {
         struct watch *watch = container_of(timer, struct watch, retry);
 
+        gate_look(watch);
         look(watch);
         watch->retry_delay_ns *= 2;
         if (watch->retry_delay_ns <= RETRY_LAST)

@@ -82,6 +82,8 @@ struct watch {
         int fanotify_fd; /* -1 = this kernel has no permission events */
         struct loop_io fanotify_io;
         struct pending_list pending;
+        pid_t starting[16]; /* about to execute a runtime: not known yet with which arguments */
+        size_t n_starting;
         bool holds; /* a gadget filters: hold first execs */
         uint32_t serial;
         uint64_t n_held;
@@ -141,4 +143,6 @@ void gate_hold(struct watch *watch, bool hold);
 void gate_pass(struct watch *watch, uint32_t serial);
 /* To be called in between by whoever takes long: nobody waits for a scan. */
 void gate_serve(struct watch *watch);
+/* Looks again at those that were about to execute a runtime. */
+void gate_look(struct watch *watch);
 void gate_done(struct watch *watch);
