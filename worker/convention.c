@@ -151,6 +151,8 @@ static int add_tracer(struct gadget *g, const char *name, struct bpf_map *map, u
          * buffer. */
         (void)bpf_map__set_key_size(map, map_type == BPF_MAP_TYPE_RINGBUF ? 0 : sizeof(uint32_t));
         (void)bpf_map__set_value_size(map, map_type == BPF_MAP_TYPE_RINGBUF ? 0 : sizeof(uint32_t));
+        if (map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+                (void)bpf_map__set_max_entries(map, g->start->n_cpus);
         return 0;
 }
 

@@ -22,7 +22,7 @@ int run_init(struct run *run, const struct gadget *g, struct error *err) {
                 return error_set(err, ERROR_INTERNAL, r, "the event ring cannot be mapped");
         run->tracers = calloc(g->n_sources, sizeof(*run->tracers));
         run->readers = calloc(g->n_sources, sizeof(*run->readers));
-        run->fds = calloc(g->n_sources + 1, sizeof(*run->fds));
+        run->fds = calloc(g->n_sources * MAX(g->start->n_cpus, 1u) + 1, sizeof(*run->fds));
         if (!run->tracers || !run->readers || !run->fds)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for the data sources");
         for (size_t i = 0; r == 0 && i < g->n_sources; i++)
@@ -87,7 +87,7 @@ uint64_t run_drain(struct run *run) {
                 uint64_t found = tracer_drain(&run->tracers[i], &d);
 
                 total += found;
-                nap = MIN(nap, next_nap(run->nap_ns, found, run->tracers[i].ring.size));
+                nap = MIN(nap, next_nap(run->nap_ns, found, tracer_size(&run->tracers[i])));
         }
         drain_end(&d);
         run->nap_ns = nap;
@@ -121,7 +121,7 @@ static bool rest(struct run *run) {
         bool is_empty = true;
 
         for (size_t i = 0; i < run->n_tracers; i++)
-                if (kernel_ring_rest(&run->tracers[i].ring))
+                if (tracer_rest(&run->tracers[i]))
                         is_empty = false;
         return is_empty;
 }
@@ -200,15 +200,16 @@ static void wait_for_more(struct run *run) {
         if (is_busy)
                 wait_for(run->fds, 1, MIN(run->nap_ns, wait));
         else
-                wait_for(run->fds, run->n_tracers + 1, wait);
+                wait_for(run->fds, run->n_fds, wait);
 }
 
 int run_loop(struct run *run) {
         struct pollfd *fds = run->fds;
 
         fds[0] = (struct pollfd){ .fd = host_fd(), .events = POLLIN };
+        run->n_fds = 1;
         for (size_t i = 0; i < run->n_tracers; i++)
-                fds[i + 1] = (struct pollfd){ .fd = run->tracers[i].ring.fd, .events = POLLIN };
+                run->n_fds += tracer_poll(&run->tracers[i], fds + run->n_fds);
         run->losses_read_ns = now_ns();
         for (size_t i = 0; i < run->n_readers; i++)
                 reader_start(&run->readers[i], run->losses_read_ns);

@@ -20,7 +20,8 @@ struct run {
         size_t n_tracers;
         struct reader *readers;
         size_t n_readers;
-        struct pollfd *fds;      /* the broker, then the kernel buffers */
+        struct pollfd *fds; /* the broker, then the kernel buffers */
+        size_t n_fds;
         uint64_t losses_read_ns; /* CLOCK_MONOTONIC */
         bool losses_due;         /* events came since */
         uint64_t nap_ns;

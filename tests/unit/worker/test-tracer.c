@@ -2,6 +2,7 @@
 /* Real programs on this kernel: exact rows, and exact numbers of those that are missing. */
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -303,6 +304,65 @@ static void test_lost_broker_ends_the_loop(void **state) {
         free((void *)(uintptr_t)object.data);
 }
 
+static void run_on(int cpu) {
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+/* One buffer a CPU: rows of all of them, and what did not fit into one of them is counted when its
+ * next event comes. */
+static void test_perf_event_array(void **state) {
+        struct bytes object;
+        struct mp_reader row;
+        unsigned int stream;
+        uint64_t n = 0, made = 0;
+        cpu_set_t allowed;
+        struct mp_value v;
+        struct rig rig;
+        char pid[16];
+
+        test_needs(NEED_BPF_TRACEPOINT);
+        object = rig_object("tests/unit/worker/perf");
+        if (rig_open(&rig, object, NULL, 4 << 20) < 0)
+                fail_msg("%s", rig.err.msg);
+        snprintf(pid, sizeof(pid), "%d", getpid());
+        rig_param(&rig, "only_pid", pid);
+        if (rig_start(&rig) < 0)
+                fail_msg("%s\n%s", rig.err.msg, rig.detail ? rig.detail : "");
+        assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+                if (!CPU_ISSET(cpu, &allowed))
+                        continue;
+                run_on(cpu);
+                trigger(3);
+                made += 3;
+                for (unsigned int i = 0; i < 3; i++, n++) {
+                        assert_int_equal(rig_next_row(&rig, &stream, &row), 1);
+                        assert_int_equal(field(&rig, 0, row, "number").u, n);
+                        assert_int_equal(field(&rig, 0, row, "cpu").u, cpu);
+                        v = field(&rig, 0, row, "text");
+                        assert_true(bytes_eq(BYTES(v.data, v.n), "per CPU"));
+                }
+                assert_int_equal(rig_next_row(&rig, &stream, &row), 0);
+        }
+        /* More than fits, then one more to hear of the rest. */
+        trigger(20000);
+        run_drain(&rig.run);
+        trigger(1);
+        run_drain(&rig.run);
+        made += 20001;
+        assert_true(counters(&rig, 0).dropped[DROP_KERNEL_FULL] > 0);
+        assert_int_equal(counters(&rig, 0).dropped[DROP_MALFORMED], 0);
+        assert_int_equal(counters(&rig, 0).rows + counters(&rig, 0).dropped[DROP_KERNEL_FULL],
+                         made);
+        assert_int_equal(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
+        rig_done(&rig);
+        free((void *)(uintptr_t)object.data);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_of_every_type),
         cmocka_unit_test(test_design_document_gadget),
@@ -311,6 +371,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_larger_than_a_frame),
         cmocka_unit_test(test_run_loop),
         cmocka_unit_test(test_lost_broker_ends_the_loop),
+        cmocka_unit_test(test_perf_event_array),
 };
 
 TEST_MAIN("worker/tracer", tests)
