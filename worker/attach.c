@@ -14,8 +14,13 @@
 #define HOOK_MAX 256
 
 #define ROW(_section, _type, _attach_type, _trust, _how, _since, _needs, _test, _tested, _note)    \
-        { _section,         BPF_PROG_TYPE_##_type, (enum bpf_attach_type)(_attach_type),           \
-          PROGRAM_##_trust, PROGRAM_BY_##_how,     _note },
+        { _section,                                                                                \
+          BPF_PROG_TYPE_##_type,                                                                   \
+          (enum bpf_attach_type)(_attach_type),                                                    \
+          PROGRAM_##_trust,                                                                        \
+          PROGRAM_BY_##_how,                                                                       \
+          _since,                                                                                  \
+          _note },
 static const struct program_type types[] = { GADGET_PROGRAM_TYPES(ROW) };
 #undef ROW
 

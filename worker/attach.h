@@ -14,6 +14,7 @@ struct program_type {
         enum bpf_attach_type attach_type;
         enum program_trust trust;
         enum program_how how;
+        const char *since; /* the first kernel */
         const char *note;
 };
 

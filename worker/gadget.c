@@ -249,6 +249,12 @@ static int explain_attach(const struct attach_plan *plan, int r, struct error *e
                                  "program '%s': this kernel has no hook '%s'", name, section);
         case EOPNOTSUPP:
         case EINVAL:
+                /* The kernel says no more of what it has not heard of. */
+                if (plan->type->how > PROGRAM_BY_LIBBPF)
+                        return error_set(err, ERROR_UNAVAILABLE, r,
+                                         "program '%s': this kernel cannot attach it to '%s', "
+                                         "which takes Linux %s or later",
+                                         name, plan->type->section, plan->type->since);
                 return error_set(err, ERROR_UNAVAILABLE, r,
                                  "program '%s': cannot be attached to '%s': %s", name, section,
                                  complaints.last[0] ? complaints.last : strerror(-r));
