@@ -177,6 +177,8 @@ static bool shows_histogram(const struct compiler *c) {
 static int compile_blocks(struct compiler *c) {
         int r;
 
+        add_text(c, "\n");
+        c->between = take_pending(c);
         if (names_source(c)) {
                 text_append_escaped(&c->text, (const uint8_t *)c->columns->stream->name,
                                     strlen(c->columns->stream->name));

@@ -503,6 +503,11 @@ static void test_histograms(void **state) {
                                       "   8 -> 15 : 5  |********************                    |\n"
                                       "  16 -> 31 : 1  |****                                    |\n"
                                       "\nDISK: sda\nlatency (\302\265s): nothing counted\n");
+        begin(&latency, OUTPUT_COLUMNS, "latency");
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT, &none), 1);
+        assert_int_equal(feed(0, EVENT_FRAME_END, &none), 1);
+        assert_string_equal(result(), "latency (\302\265s): nothing counted\n\n"
+                                      "latency (\302\265s): nothing counted\n");
         begin(&latency, OUTPUT_JSON, NULL);
         assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &row), 1);
         assert_string_equal(
