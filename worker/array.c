@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/array.h"
 
+#include <time.h>
+
 #include "base/parse.h"
 
 /* Bytes of events held for sorting; a larger array loses its last rows before they are sorted. */
@@ -8,6 +10,7 @@
 #define HELD_FIRST 64u
 /* A limited array is cut back to its best rows when it has become so much larger. */
 #define SPARE_ROWS 1024u
+#define PAUSE_NS 10000000
 
 static int add_key(struct array *a, const struct source *source, const char *text,
                    struct error *err) {
@@ -97,9 +100,25 @@ void array_done(struct array *a) {
         *a = (struct array){ 0 };
 }
 
-void array_begin(struct array *a) {
+void array_begin(struct array *a, const struct drain *d) {
+        a->pause_at = d->out->head + d->out->size / 2;
         a->batch = (struct batch){ .flags = EVENT_FRAME_SNAPSHOT };
         a->n_rows = 0;
+}
+
+/* Half a ring may be written at once, even before anybody has attached; then there is a pause for
+ * each eighth. Who still does not keep up loses rows, and is told. */
+static void pause_for_reader(struct array *a, struct drain *d) {
+        if (d->out->head < a->pause_at)
+                return;
+        a->pause_at = d->out->head + d->out->size / 8;
+        rows_ring_bell(d);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+}
+
+static void put(struct array *a, struct drain *d, const uint8_t *event, uint32_t len) {
+        pause_for_reader(a, d);
+        rows_put(&a->rows, d, &a->batch, event, len);
 }
 
 static void limit(struct array *a, struct drain *d, uint64_t n) {
@@ -197,7 +216,7 @@ static void put_sorted(struct array *a, struct drain *d) {
         size_t n = order ? MIN(a->n_held, (size_t)MIN(a->max_rows, (uint64_t)SIZE_MAX)) : 0;
 
         for (size_t i = 0; i < n; i++)
-                rows_put(&a->rows, d, &a->batch, held_at(a, order[i]), a->lens[order[i]]);
+                put(a, d, held_at(a, order[i]), a->lens[order[i]]);
         limit(a, d, a->n_held - n);
         forget_held(a);
 }
@@ -208,7 +227,7 @@ void array_add(struct array *a, struct drain *d, const uint8_t *event, uint32_t 
         if (a->n_keys > 0) {
                 hold(a, d, event, len);
         } else if (a->n_rows < a->max_rows) {
-                rows_put(&a->rows, d, &a->batch, event, len);
+                put(a, d, event, len);
                 a->n_rows++;
         } else {
                 limit(a, d, 1);

@@ -117,7 +117,7 @@ void reader_read(struct reader *reader, struct drain *d, uint64_t now) {
         int r;
 
         container_begin_drain();
-        array_begin(&reader->array);
+        array_begin(&reader->array, d);
         r = reader->kind == STREAM_SNAPSHOT ? iterator_read(&reader->iterator, &reader->array, d)
                                             : map_reader_read(&reader->map, &reader->array, d);
         array_end(&reader->array, d);

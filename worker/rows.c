@@ -42,7 +42,7 @@ void drain_begin(struct drain *d, struct ring_writer *out, int bell_fd) {
         };
 }
 
-static void ring_bell(struct drain *d) {
+void rows_ring_bell(struct drain *d) {
         uint64_t one = 1;
 
         /* Full means that 2^64 - 2 wake-ups are waiting already. */
@@ -52,7 +52,7 @@ static void ring_bell(struct drain *d) {
 
 void drain_end(struct drain *d) {
         if (d->n_unrung > 0)
-                ring_bell(d);
+                rows_ring_bell(d);
 }
 
 void rows_commit(struct drain *d, struct batch *b) {
@@ -62,7 +62,7 @@ void rows_commit(struct drain *d, struct batch *b) {
         *b = (struct batch){ 0 };
         d->n_unrung += MAX(length, 1u); /* an empty array is news as well */
         if (d->n_unrung >= BELL_BYTES)
-                ring_bell(d);
+                rows_ring_bell(d);
 }
 
 void rows_add_large(const struct rows *rows, struct drain *d, struct batch *b, const uint8_t *event,

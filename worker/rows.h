@@ -47,6 +47,9 @@ void rows_done(struct rows *rows);
 void drain_begin(struct drain *d, struct ring_writer *out, int bell_fd);
 void drain_end(struct drain *d);
 
+/* Wakes the ring's reader now. */
+void rows_ring_bell(struct drain *d);
+
 /* Publishes the batch's frame; without rows only when it carries flags. */
 void rows_commit(struct drain *d, struct batch *b);
 

@@ -2,11 +2,13 @@
 /* Maps and iterators as arrays: every entry, once, in order, with everything that is left out
  * counted. */
 #include <bpf/bpf.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "rig.h"
 #include "tests/lib/needs.h"
+#include "tests/lib/wait.h"
 
 #define ROWS_MAX 8192
 
@@ -71,20 +73,12 @@ static uint64_t number(struct mp_reader *r) {
         struct mp_value v;
 
         assert_int_equal(mp_read(r, &v), 0);
-        switch (v.type) {
-        case MP_UINT:
-        case MP_INT:
-                return v.u;
-        case MP_STR:
+        for (uint32_t i = 0; v.type == MP_ARRAY && i < v.n; i++)
+                (void)number(r);
+        if (v.type == MP_STR || v.type == MP_ARRAY)
                 return v.n;
-        case MP_ARRAY:
-                for (uint32_t i = 0; i < v.n; i++)
-                        (void)number(r);
-                return v.n;
-        default:
-                fail();
-                return 0;
-        }
+        assert_true(v.type == MP_UINT || v.type == MP_INT);
+        return v.u;
 }
 
 static void add_row(struct mp_reader *rows) {
@@ -297,6 +291,58 @@ static void test_sort_and_limit(void **state) {
         stop();
 }
 
+/* What a client of gadgetd would do, in a thread of its own. */
+static void *consume(void *arg) {
+        uint64_t *rows = arg, deadline = now_ns() + 20 * NSEC_PER_SEC;
+        uint8_t *frame = malloc(64 << 10);
+        uint64_t rung;
+        bool is_last = false;
+
+        while (!is_last && now_ns() < deadline) {
+                struct ring_frame f;
+                int r = ring_read(&fx.rig.reader, &fx.rig.cursor, frame, 64 << 10, &f);
+
+                if (r == 0 && wait_readable(fx.rig.start.bell_fd, NSEC_PER_SEC) == 0)
+                        (void)!read(fx.rig.start.bell_fd, &rung, sizeof(rung));
+                if (r <= 0)
+                        continue;
+                rows[0] += f.header.n_rows;
+                rows[1] += f.lost;
+                is_last = f.header.flags & EVENT_FRAME_END;
+        }
+        free(frame);
+        return NULL;
+}
+
+/* Several times as much as the event ring holds, and nothing of it is lost. */
+static void test_larger_than_the_ring(void **state) {
+        uint64_t rows[2] = { 0 };
+        pthread_t thread;
+        struct drain d;
+
+        test_needs(NEED_BPF_ITER);
+        fx.object = rig_object("tests/unit/worker/kinds");
+        assert_int_equal(rig_open(&fx.rig, fx.object, NULL, LIMIT_EVENT_RING_MIN), 0);
+        assert_int_equal(rig_start(&fx.rig), 0);
+        for (uint32_t i = 0; i < 4000; i++)
+                put_entry(i, UINT64_MAX - i, INT32_MIN);
+        assert_int_equal(pthread_create(&thread, NULL, consume, rows), 0);
+        for (int k = 0; k < 3; k++) {
+                struct run *run = &fx.rig.run;
+
+                drain_begin(&d, &run->out, run->bell_fd);
+                reader_of("calls")->map.takes = false;
+                reader_read(reader_of("calls"), &d, now_ns());
+                drain_end(&d);
+                pthread_join(thread, NULL);
+                assert_int_equal(rows[1], 0);
+                assert_int_equal(rows[0], 4000 * (k + 1));
+                if (k < 2)
+                        assert_int_equal(pthread_create(&thread, NULL, consume, rows), 0);
+        }
+        stop();
+}
+
 static void test_filtered_arrays(void **state) {
         static const char *const options[] = { "filter", "calls:count>=95", "max-entries", "3",
                                                NULL };
@@ -381,6 +427,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrays_and_histograms),
         cmocka_unit_test(test_iterators),
         cmocka_unit_test(test_sort_and_limit),
+        cmocka_unit_test(test_larger_than_the_ring),
         cmocka_unit_test(test_filtered_arrays),
         cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_refusals),
