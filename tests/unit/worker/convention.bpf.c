@@ -33,6 +33,14 @@ const struct event *keep_event __attribute__((unused));
 #define CASE_PARAM_NOT_VOLATILE 12
 #define CASE_PARAM_OF_NO_KIND 13
 #define CASE_EVENT_TOO_LARGE 14
+#define CASE_TOO_MANY_SLOTS 15
+#define CASE_UNTYPED_MAP 16
+#define CASE_MAP_ITERATOR_WITHOUT_MAP 17
+#define CASE_ITERATOR_MALFORMED 18
+#define CASE_NO_SUCH_ITERATOR 19
+#define CASE_NOT_AN_ITERATOR 20
+#define CASE_ITERATOR_TYPE_WITHOUT_ITERATOR 21
+#define CASE_ENTRY_TOO_LARGE 22
 
 #if CASE != CASE_NOTHING
 RING(events);
@@ -69,6 +77,42 @@ struct {
 TRACER_VARIABLE(gadget_tracer_one___events___event);
 #elif CASE == CASE_MAP_ITERATOR
 TRACER_VARIABLE(gadget_mapiter_one___events);
+#elif CASE == CASE_TOO_MANY_SLOTS
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(
+                value, struct { gadget_histogram_slot__u32 slots[65]; });
+} table SEC(".maps");
+TRACER_VARIABLE(gadget_mapiter_one___table);
+#elif CASE == CASE_UNTYPED_MAP
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 1);
+        __uint(key_size, 4);
+        __uint(value_size, 8);
+} table SEC(".maps");
+TRACER_VARIABLE(gadget_mapiter_one___table);
+#elif CASE == CASE_MAP_ITERATOR_WITHOUT_MAP
+TRACER_VARIABLE(gadget_mapiter_one___event);
+#elif CASE == CASE_ITERATOR_MALFORMED
+TRACER_VARIABLE(gadget_iter_one___event);
+#elif CASE == CASE_NO_SUCH_ITERATOR
+TRACER_VARIABLE(gadget_iter_one___event___on_tsk);
+#elif CASE == CASE_NOT_AN_ITERATOR
+TRACER_VARIABLE(gadget_iter_one___event___on_switch);
+#elif CASE == CASE_ITERATOR_TYPE_WITHOUT_ITERATOR
+const struct event *gadget_iter_type;
+#elif CASE == CASE_ENTRY_TOO_LARGE
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(
+                value, struct { __u64 all[8192]; });
+} table SEC(".maps");
+TRACER_VARIABLE(gadget_mapiter_one___table);
 #elif CASE == CASE_PRINT_WITHOUT_TYPE
 RING(print_one);
 #elif CASE == CASE_TOO_MANY
@@ -119,5 +163,17 @@ int on_getppid(void *ctx) {
         return 0;
 #endif
 }
+
+#if CASE == CASE_NO_SUCH_ITERATOR || CASE == CASE_NOT_AN_ITERATOR
+SEC("iter/task")
+int on_task(struct bpf_iter__task *ctx) {
+        return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int on_switch(void *ctx) {
+        return 0;
+}
+#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

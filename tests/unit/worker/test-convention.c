@@ -35,6 +35,20 @@ static const struct {
         [14] = { -E2BIG,
                  "tracer 'one': struct huge has 65540 bytes, not 1 to 65536" }, /* LIMIT_EVENT_SIZE_MAX
                                                                                  */
+        [15] = { -E2BIG,
+                 "map iterator 'one': histogram 'slots' of struct (anonymous) has 65 slots" },
+        [16] = { -ENOEXEC, "map iterator 'one': map 'table' does not say what it holds" },
+        [17] = { -ENOENT, "data source 'one' names map 'event', which does not exist; did you mean "
+                          "'events'?" },
+        [18] = { -ENOEXEC, "'gadget_iter_one___event' does not read name___type___program" },
+        [19] = { -ENOENT, "data source 'one' names program 'on_tsk', which does not exist; did you "
+                          "mean 'on_task'?" },
+        [20] = { -ENOEXEC,
+                 "program 'on_switch' is in section 'tp_btf/sched_switch', not in one that "
+                 "begins with iter/" },
+        [21] = { -ENOEXEC, "'gadget_iter_type' says what iterators write, but the object has no "
+                           "program in a section that begins with iter/" },
+        [22] = { -E2BIG, "map iterator 'one': key and value have not 1 to 65528 bytes together" },
 };
 
 static void test_wrong_declarations(void **state) {
