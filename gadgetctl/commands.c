@@ -64,6 +64,22 @@ static const struct option_info pull_options[] = {
         OPTIONS_REGISTRY,
 };
 static const struct option_info push_options[] = { OPTION_QUIET, OPTIONS_REGISTRY };
+static const char *const signature_formats[] = { "simple", "bundle", NULL };
+static const char *const archive_formats[] = { "oci-archive", "oci-dir", NULL };
+static const struct option_info sign_options[] = {
+        VALUE("key", 0, OPTION_LIST, keys, "FILE", "Private key, PEM: ECDSA P-256 or Ed25519", NULL, COMPLETE_FILE),
+        VALUE("format", 0, OPTION_CHOICE, signature_format, "FORM", "simple (default; the tag sha256-HEX.sig) or bundle (a sigstore bundle)", signature_formats),
+};
+static const struct option_info verify_options[] = {
+        VALUE("key", 0, OPTION_LIST, keys, "FILE", "Public key, PEM; may stand several times, one must fit", NULL, COMPLETE_FILE),
+        FLAG("check-reference", 0, all, "The signature must name this repository too, not the digest alone"),
+};
+static const struct option_info prune_options[] = {
+        FLAG("all", 'a', all, "Also remove every image that no instance runs"),
+};
+static const struct option_info export_options[] = {
+        VALUE("format", 0, OPTION_CHOICE, format, "FORM", "oci-archive (default), a tar file, or oci-dir, a directory", archive_formats),
+};
 static const struct option_info login_options[] = {
         VALUE("username", 'u', OPTION_TEXT, username, "USER", "User name; asked for by default"),
         VALUE("password", 'p', OPTION_TEXT, password, "PASSWORD", "Password; everybody can see it in the list of processes"),
@@ -203,6 +219,26 @@ const struct command commands[] = {
           OPTIONS(list_options), .run = cmd_image_list },
         { .name = "image inspect", .arguments = "IMAGE", .summary = "Show an image: parameters, fields, permissions, digests",
           OPTIONS(inspect_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_image_inspect },
+        { .name = "image export", .arguments = "IMAGE... FILE", .summary = "Write images with their signatures to an OCI archive",
+          .description = "FILE may be - for standard output. The archive is what skopeo calls oci-archive: and, with --format oci-dir, oci:.",
+          OPTIONS(export_options), .words_min = 2, .words_max = 256, .complete = COMPLETE_IMAGE, .run = cmd_image_export },
+        { .name = "image import", .arguments = "FILE|DIR", .summary = "Take the images of an OCI archive or layout into the store",
+          .description = "Every blob's digest is checked. Images are called what the archive calls them.",
+          .words_min = 1, .words_max = 1, .complete = COMPLETE_FILE, .run = cmd_image_import },
+        { .name = "image sign", .arguments = "--key FILE IMAGE", .summary = "Sign an image with a key, without registry or network",
+          .description = "The signature lies beside the image, in cosign's layout, and goes along with push and export. gadgetd never sees the key.",
+          OPTIONS(sign_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_image_sign },
+        { .name = "image verify", .arguments = "--key FILE IMAGE", .summary = "Check that an image is signed by a key, without registry or network",
+          OPTIONS(verify_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_image_verify },
+        { .name = "image prune", .arguments = "", .summary = "Free what no image of the store needs",
+          OPTIONS(prune_options), .run = cmd_image_prune },
+        { .name = "image fsck", .arguments = "", .summary = "Check every blob of the store, and move damaged ones to quarantine",
+          OPTIONS(list_options), .run = cmd_image_fsck },
+        { .name = "policy show", .arguments = "", .summary = "Show the policy for images as gadgetd reads it",
+          OPTIONS(list_options), .run = cmd_policy_show },
+        { .name = "policy check", .arguments = "IMAGE", .summary = "Say whether an image may run, and why",
+          .description = "Exits with 4 when it may not.",
+          OPTIONS(list_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .run = cmd_policy_check },
         { .name = "image remove", .aliases = { "image rm", "image delete" }, .arguments = "IMAGE...", .summary = "Remove names of images, and what no other name needs",
           .words_min = 1, .words_max = 256, .complete = COMPLETE_IMAGE, .run = cmd_image_remove },
         { .name = "version", .arguments = "", .summary = "Print the versions of gadgetctl and gadgetd",

@@ -269,3 +269,10 @@ int blob_put(int root_fd, struct bytes content, char ret_digest[DIGEST_TEXT_MAX]
         memcpy(ret_digest, digest, sizeof(digest));
         return 0;
 }
+
+int blob_open(int root_fd, const char *digest) {
+        char path[BLOB_PATH_MAX];
+
+        blob_path(digest, path);
+        return open_beneath(root_fd, path, O_RDONLY | O_NONBLOCK, 0);
+}

@@ -52,6 +52,9 @@ int blob_put_as(int root_fd, const char *want, struct bytes content, struct erro
 int blob_put(int root_fd, struct bytes content, char ret_digest[DIGEST_TEXT_MAX],
              struct error *err);
 
+/* An fd of the file, nothing checked; -errno. */
+int blob_open(int root_fd, const char *digest);
+
 /* blobs/ALGORITHM/HEX into out. digest is valid. */
 #define BLOB_PATH_MAX (DIGEST_TEXT_MAX + 8)
 void blob_path(const char *digest, char out[BLOB_PATH_MAX]);

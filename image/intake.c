@@ -68,11 +68,15 @@ static int put_name(struct store *store, const struct intake *intake, struct err
         cleanup_json json_t *ours =
                 json_pack("{s:s}", ANNOTATION_ORIGIN, image_origin_name(intake->origin));
         struct descriptor d = intake->root;
+        int r;
 
         if (!ours)
                 return -ENOMEM;
         d.annotations = ours;
-        return store_put_name(store, intake->ref, &d, err);
+        store->skips_garbage = intake->is_one_of_many;
+        r = store_put_name(store, intake->ref, &d, err);
+        store->skips_garbage = false;
+        return r;
 }
 
 int store_take_in(struct store *store, struct intake *intake, bool *ret_replaced,

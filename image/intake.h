@@ -29,6 +29,7 @@ struct intake {
         size_t n_documents;
         struct intake_blob *blobs;
         size_t n_blobs;
+        bool is_one_of_many; /* more with the same blobs follow: nothing is collected between */
 };
 
 /* -ENODATA: a blob that should be in the store is not there any more; fetch it and try again.

@@ -10,6 +10,7 @@ struct store {
         int root_fd;
         char *path; /* for messages */
         int flags;
+        bool skips_garbage;
 };
 
 /* "store 'PATH': " before the error; returns r. */

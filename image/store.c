@@ -149,7 +149,7 @@ int store_put_name(struct store *store, const struct image_ref *ref, const struc
                 return store_error(store, r, err);
 
         /* The name is on disk; space that could not be freed now is freed the next time. */
-        if (is_replaced)
+        if (is_replaced && !store->skips_garbage)
                 (void)store_collect_garbage(store);
         return 0;
 }

@@ -166,6 +166,16 @@ static const struct client_route {
         [METHOD_IMAGE_RESOLVE] = { RIGHT_ADMIN, on_image_resolve },
         [METHOD_IMAGE_PULL] = { RIGHT_ADMIN, on_image_pull },
         [METHOD_IMAGE_PUSH] = { RIGHT_ADMIN, on_image_push },
+        [METHOD_IMAGE_PRUNE] = { RIGHT_ADMIN, on_image_prune },
+        [METHOD_IMAGE_FSCK] = { RIGHT_ADMIN, on_image_fsck },
+        [METHOD_IMAGE_EXPORT] = { RIGHT_ADMIN, on_image_export },
+        [METHOD_IMAGE_READ] = { RIGHT_ADMIN, on_image_read },
+        [METHOD_IMAGE_WRITE] = { RIGHT_ADMIN, on_image_write },
+        [METHOD_IMAGE_IMPORT] = { RIGHT_ADMIN, on_image_import },
+        [METHOD_IMAGE_SIGN] = { RIGHT_ADMIN, on_image_sign },
+        [METHOD_IMAGE_SIGNATURES] = { RIGHT_ADMIN, on_image_signatures },
+        [METHOD_POLICY_SHOW] = { RIGHT_ADMIN, on_policy_show },
+        [METHOD_POLICY_CHECK] = { RIGHT_ADMIN, on_policy_check },
         [METHOD_DAEMON_STATS] = { RIGHT_ADMIN, on_stats },
 };
 

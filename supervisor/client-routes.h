@@ -41,4 +41,14 @@ int on_image_remove(struct call *call, const union request *request, struct erro
 int on_image_resolve(struct call *call, const union request *request, struct error *err);
 int on_image_pull(struct call *call, const union request *request, struct error *err);
 int on_image_push(struct call *call, const union request *request, struct error *err);
+int on_image_prune(struct call *call, const union request *request, struct error *err);
+int on_image_fsck(struct call *call, const union request *request, struct error *err);
+int on_image_export(struct call *call, const union request *request, struct error *err);
+int on_image_read(struct call *call, const union request *request, struct error *err);
+int on_image_write(struct call *call, const union request *request, struct error *err);
+int on_image_import(struct call *call, const union request *request, struct error *err);
+int on_image_sign(struct call *call, const union request *request, struct error *err);
+int on_image_signatures(struct call *call, const union request *request, struct error *err);
+int on_policy_show(struct call *call, const union request *request, struct error *err);
+int on_policy_check(struct call *call, const union request *request, struct error *err);
 int on_image_build(struct call *call, const union request *request, struct error *err);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "supervisor/client-routes.h"
+#include "supervisor/store-import.h"
 #include "supervisor/stream.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiter.h"
@@ -321,6 +322,7 @@ struct client *client_free(struct client *client) {
         buf_done(&client->in);
         buf_done(&client->out);
         transfers_on_client_gone(client);
+        client->import = import_free(client->import);
         LIST_REMOVE(client, link);
         client->sup->n_clients--;
         free(client);

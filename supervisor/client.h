@@ -45,6 +45,7 @@ struct client {
         uint32_t n_streams;
         uint32_t next_stream;
         struct waiter_list waiters;
+        struct import *import; /* by image.write, NULL = none */
 };
 
 /* take_fd becomes the client's, also on failure. At LIMIT_CLIENTS_MAX the peer is told and closed.

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <time.h>
 
+#include "image/store-signatures.h"
 #include "supervisor/client-routes.h"
 #include "supervisor/client.h"
 #include "supervisor/instance.h"
@@ -19,6 +20,8 @@ static int add_image(void *userdata, const struct image_info *info) {
         struct pack *array = userdata;
         struct pack map;
 
+        if (is_signature_name(info->name))
+                return 0;
         pack_item(array);
         map = pack_map(array->buf);
         pack_map_str(&map, "name", info->name);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "supervisor/stream.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/trust.h"
 #include "supervisor/waiter.h"
 
 #define START_DEADLINE                                                                             \
@@ -63,8 +64,12 @@ static void enter_fetching(struct instance *in) {
         struct error err = {};
         int r = 0;
 
-        if (!in->image)
+        if (!in->image) {
                 r = image_service_load(&in->sup->images, in->image_name, &in->image, &err);
+                /* An inspection attaches nothing, and is what one does before trusting. */
+                if (r == 0 && !in->is_inspect)
+                        r = trust_admit(in->sup, in->image, in->allow_unsigned, &err);
+        }
         if (r < 0) {
                 err.code = err.code == ERROR_NONE ? ERROR_INTERNAL : err.code;
                 outcome_fail(&in->outcome, &err, NULL);

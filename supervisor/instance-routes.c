@@ -61,6 +61,7 @@ int on_instance_run(struct call *call, const union request *request, struct erro
                 .timeout_ns = run->timeout_ns,
                 .ring_size = run->ring_size,
                 .allow_unsafe = run->allow_unsafe,
+                .allow_unsigned = run->allow_unsigned,
                 .is_host_wide = run->host,
         };
         struct instance *in;

@@ -70,6 +70,7 @@ static int copy_spec(struct instance *in, const struct instance_spec *spec) {
         in->timeout_ns = spec->timeout_ns;
         in->ring_size = spec->ring_size ? spec->ring_size : EVENT_RING_DEFAULT;
         in->allow_unsafe = spec->allow_unsafe;
+        in->allow_unsigned = spec->allow_unsigned;
         in->is_host_wide = spec->is_host_wide;
         in->is_inspect = spec->is_inspect;
         if (selection_copy(&spec->selection, &in->selection) < 0)

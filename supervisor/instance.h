@@ -37,6 +37,7 @@ struct instance_spec {
         uint64_t timeout_ns;
         uint64_t ring_size; /* 0 = default */
         bool allow_unsafe;
+        bool allow_unsigned; /* policy's refusal of the image is waived */
         bool is_host_wide;
         struct selection selection; /* borrowed too */
         bool is_inspect;            /* loaded to see what it is, never attached, never listed */
@@ -56,6 +57,7 @@ struct instance {
         uint64_t timeout_ns;
         uint64_t ring_size;
         bool allow_unsafe;
+        bool allow_unsigned;
         bool is_host_wide;
         bool is_inspect;
         struct selection selection;

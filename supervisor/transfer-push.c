@@ -13,6 +13,16 @@
 
 enum stage { STAGE_BLOBS, STAGE_MANIFESTS, STAGE_IMAGE, STAGE_SIGNATURES };
 
+static int need_blob(struct transfer *transfer, const struct descriptor *d, struct error *err) {
+        if (store_has_blob(transfer->store, d->digest, d->size, NULL))
+                return 0;
+        return error_set(err, ERROR_NOT_FOUND, -ENOENT,
+                         "push '%s': %s%s%s is not in the store; pull the image again with "
+                         "--all-platforms, or tag what should be pushed",
+                         transfer->name, d->architecture ?: "", d->architecture ? " " : "",
+                         d->digest);
+}
+
 static int add_put(struct transfer *transfer, enum task_kind kind, enum stage stage,
                    const struct descriptor *d, const char *reference, struct error *err) {
         struct task what = {
@@ -26,11 +36,9 @@ static int add_put(struct transfer *transfer, enum task_kind kind, enum stage st
                         return 0;
         if (strlen(d->media_type) >= sizeof(what.media_type))
                 return error_set(err, ERROR_INVALID, -EBADMSG, "a media type is too long");
-        if (!store_has_blob(transfer->store, d->digest, d->size, NULL))
-                return error_set(err, ERROR_NOT_FOUND, -ENOENT,
-                                 "%s is not in the store; pull the image again, with "
-                                 "--all-platforms if only some were pulled",
-                                 d->digest);
+        r = need_blob(transfer, d, err);
+        if (r < 0)
+                return r;
         snprintf(what.digest, sizeof(what.digest), "%s", d->digest);
         snprintf(what.reference, sizeof(what.reference), "%s", reference ?: d->digest);
         if (kind == TASK_PUT_DOCUMENT)
@@ -47,7 +55,9 @@ static int add_manifest(struct transfer *transfer, const struct descriptor *d, e
         cleanup_document struct document doc = { 0 };
         int r;
 
-        r = blob_read_document(store_root_fd(transfer->store), d, &doc, err);
+        r = need_blob(transfer, d, err);
+        if (r == 0)
+                r = blob_read_document(store_root_fd(transfer->store), d, &doc, err);
         if (r == 0)
                 r = add_put(transfer, TASK_PUT_BLOB, STAGE_BLOBS, &doc.config, NULL, err);
         for (size_t i = 0; r == 0 && i < doc.n_entries; i++)

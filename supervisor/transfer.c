@@ -13,6 +13,7 @@
 #include "ipc/mp.h"
 #include "supervisor/client.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/trust.h"
 
 #define DEADLINE_DEFAULT (UINT64_C(1800) * NSEC_PER_SEC)
 #define STALL_DEADLINE (UINT64_C(300) * NSEC_PER_SEC) /* the fetcher's own patience is less */
@@ -198,6 +199,24 @@ static void put_progress(struct transfer *transfer, const char *digest, uint64_t
         client_want_write(client);
 }
 
+/* With a word on whether it would run: pulling is not the moment to refuse, running is. */
+static void answer_pull(struct transfer *transfer, struct client *client) {
+        struct trust trust = { .why = "" };
+        struct resolved found;
+        struct error why = {};
+        int r;
+
+        r = store_resolve(transfer->store, &transfer->ref, &found, &why);
+        if (r == 0)
+                r = trust_check(transfer->sup, transfer->name, transfer->digest, false,
+                                found.origin, &trust, &why);
+        client_reply(client, transfer->call_id, transfer->method,
+                     &(struct rep_image_pull){ .digest = transfer->digest,
+                                               .image = transfer->name,
+                                               .was_present = transfer->was_present,
+                                               .note = r < 0 ? error_text(&why) : NULL });
+}
+
 static void answer(struct transfer *transfer) {
         struct client *client = transfer->client;
 
@@ -217,10 +236,7 @@ static void answer(struct transfer *transfer) {
                         client, transfer->call_id, transfer->method,
                         &(struct rep_image){ .digest = transfer->digest, .image = transfer->name });
         else
-                client_reply(client, transfer->call_id, transfer->method,
-                             &(struct rep_image_pull){ .digest = transfer->digest,
-                                                       .image = transfer->name,
-                                                       .was_present = transfer->was_present });
+                answer_pull(transfer, client);
 }
 
 /* --- tasks --- */
