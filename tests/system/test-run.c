@@ -412,7 +412,9 @@ static void test_nothing_adds_up(void **state) {
                 act_detach(env, "trace_open", "again", 0);
                 env_ctl(env, 0, "stop", "again", NULL);
         }
-        assert_true(WAIT_UNTIL(env_daemon_fds(env) == before, WAIT_DEFAULT));
+        /* The count before may have held what was being cleared away; twenty leaks are more than
+         * that. */
+        assert_true(WAIT_UNTIL(env_daemon_fds(env) <= before, WAIT_DEFAULT));
         env_stop(env);
 }
 
