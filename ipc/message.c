@@ -51,7 +51,7 @@ static const struct field fetch_open_fields[] = {
         F_STR(struct msg_fetch_open, username, 0, 255, "User, absent for anonymous access."),
         F_STR(struct msg_fetch_open, password, 0, 4096, "Password or access token."),
         F_STR(struct msg_fetch_open, identity_token, 0, 8192, "OAuth2 refresh token in place of a password."),
-        F_STR(struct msg_fetch_open, proxy, 0, 1024, "Proxy URL."),
+        F_STR(struct msg_fetch_open, proxy, 0, 1024, "URL of the proxy."),
         F_STR(struct msg_fetch_open, no_proxy, 0, 4096, "Hosts reached without the proxy, separated by commas."),
         F_BIN(struct msg_fetch_open, client_cert, 0, 64 << 10, "Client certificate, PEM."),
         F_BIN(struct msg_fetch_open, client_key, 0, 64 << 10, "Key of the client certificate, PEM."),

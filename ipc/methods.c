@@ -134,7 +134,7 @@ static const struct field image_transfer_request[] = {
         F_STR(struct req_image_transfer, username, 0, 255, "User, absent for anonymous access."),
         F_STR(struct req_image_transfer, password, 0, 4096, "Password or access token; never logged."),
         F_STR(struct req_image_transfer, identity_token, 0, 8192, "OAuth2 refresh token in place of a password; never logged."),
-        F_STR(struct req_image_transfer, proxy, 0, 1024, "Proxy URL."),
+        F_STR(struct req_image_transfer, proxy, 0, 1024, "URL of the proxy."),
         F_STR(struct req_image_transfer, no_proxy, 0, 4096, "Hosts reached without the proxy, separated by commas."),
         F_BIN(struct req_image_transfer, ca, 0, 1 << 20, "Certificates trusted in addition to the system's, PEM."),
         F_BIN(struct req_image_transfer, client_cert, 0, PEM_MAX, "Client certificate, PEM."),
