@@ -340,6 +340,32 @@ class Ours(Tracer):
         return n
 
 
+class OursUnprinted(Ours):
+    """The same up to the client, which throws the rows away (-o none): what is to be compared with packing alone. Rows are counted by
+    the ledger."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = "gadgetctl -o none"
+        self.argv = lambda bench, what, pid, out: bench.gadgetctl(
+            "run", "trace_open" if what == "open" else bench.object(what), "--pid", pid, "-o", "none", "--name", "unprinted")
+
+    def produced(self):
+        told = subprocess.run(self.bench.gadgetctl("show", "unprinted", "-o", "json"), capture_output=True, check=False)
+        ledgers = json.loads(told.stdout)["ledgers"] if told.returncode == 0 else []
+        return sum(ledger["rows"] + sum(ledger["dropped"].values()) for ledger in ledgers)
+
+    def wait_first_row(self):
+        until(lambda: self.is_alive() and self.produced() > 0, f"a row of {self.name}")
+
+    def size(self):
+        self.last = self.produced()
+        return self.last
+
+    def rows(self):
+        return self.last - sum(map(int, re.findall(r"(\d+) rows lost", open(self.err).read())))
+
+
 # --- /proc ---
 
 def arch():
@@ -437,7 +463,7 @@ def bpftrace(pid):
 
 def tracers(what, peers):
     chosen = [Bare("bare, count, naps", "count", "nap"), Bare("bare, text, naps", "text", "nap"),
-              Bare("bare, msgpack, naps", "msgpack", "nap"), Bare("bare, text, each", "text", "each"), Ours()]
+              Bare("bare, msgpack, naps", "msgpack", "nap"), Bare("bare, text, each", "text", "each"), Ours(), OursUnprinted()]
     if peers and what == "open":
         if shutil.which("opensnoop"):
             chosen.append(Tracer("opensnoop", lambda b, w, pid, out: ["opensnoop", "-p", pid], b"/dev/null"))
