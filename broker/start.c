@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,9 +51,19 @@ static int mount_tracefs(void) {
         return fd < 0 ? -errno : (int)fd;
 }
 
+/* Before Linux 5.11 maps and programs count against the locked memory of who makes them, of which a
+ * user has 64 KiB or so. What a gadget may take is bounded by LIMIT_MAP_BYTES_MAX all the same. */
+static void lift_memlock(void) {
+        struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+        if (setrlimit(RLIMIT_MEMLOCK, &none) < 0)
+                log_debug("the limit of locked memory stays: %s", strerrordesc_np(errno));
+}
+
 static void open_host(struct broker *b) {
         int r = mount_tracefs();
 
+        lift_memlock();
         if (r < 0)
                 log_debug("no tracefs: %s", strerrordesc_np(-r));
         b->tracefs_fd = MAX(r, -1);

@@ -45,6 +45,7 @@ static const struct {
         { SCMP_SYS(epoll_create1),   LOADING, "waiting" },
         { SCMP_SYS(epoll_ctl),       LOADING, "waiting" },
         { SCMP_SYS(prlimit64),       LOADING, "libbpf asks for more locked memory" },
+        { SCMP_SYS(geteuid),         LOADING, "libbpf asks who it is before it explains a refusal" },
         { SCMP_SYS(uname),           LOADING, "libbpf asks for the kernel's version" },
         { SCMP_SYS(seccomp),         LOADING, "the next filter" },
         { SCMP_SYS(getrandom),       LOADING, "libc's allocator" },
