@@ -401,12 +401,18 @@ static void fail_transport(struct request *request, CURLcode result) {
         if (request->is_over_cap)
                 r = error_set(&err, ERROR_LIMIT, -EFBIG, "%s: more than the %llu bytes allowed",
                               host, (unsigned long long)request->sink_max);
+        else if (result == CURLE_COULDNT_CONNECT && request->session->has_refused)
+                r = error_set(&err, ERROR_DENIED, -EPERM,
+                              "%s: leads to '%s', an address that only this host or its link "
+                              "reaches",
+                              host, request->target.host);
         else if (request->io_error < 0)
                 r = error_set(&err, ERROR_UNAVAILABLE, request->io_error,
                               "writing what %s sent: %s", host, strerror(-request->io_error));
         else
                 r = error_set(&err, ERROR_UNAVAILABLE, -EIO, "%s: %s", host,
                               curl_easy_strerror(result));
+        request->session->has_refused = false;
         finish(request, r, &err);
 }
 
@@ -602,6 +608,8 @@ static bool is_redirect(long status) {
 
 /* Whether another attempt may help. A host that has never answered is not waited for. */
 static bool is_transient(struct request *request, CURLcode result) {
+        if (result == CURLE_COULDNT_CONNECT && request->session->has_refused)
+                return false;
         if (result == CURLE_COULDNT_CONNECT && !request->session->has_answered)
                 return request->n_attempts < 1;
         if (result == CURLE_OPERATION_TIMEDOUT && ++request->n_stalls >= REQUEST_STALLS_MAX)

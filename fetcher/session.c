@@ -16,12 +16,14 @@ static bool is_loopback_name(const char *host) {
  * of a registry. */
 static curl_socket_t on_open_socket(void *userdata, curlsocktype purpose,
                                     struct curl_sockaddr *address) {
-        const struct session *session = userdata;
+        struct session *session = userdata;
         bool via_proxy = session->proxy && session->proxy[0];
 
         if (!via_proxy &&
-            address_is_forbidden(&address->addr, is_loopback_name(session->origin.host)))
+            address_is_forbidden(&address->addr, is_loopback_name(session->origin.host))) {
+                session->has_refused = true;
                 return CURL_SOCKET_BAD;
+        }
         return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 

@@ -30,6 +30,7 @@ struct session {
         struct bytes client_key;
         bool is_insecure; /* no verification of the server's certificate */
         bool is_push;
+        bool has_refused;      /* an address that on_open_socket() does not reach, the last time */
         bool has_answered;     /* the registry said something, once */
         bool use_basic;        /* the registry asked for Basic */
         char token[TOKEN_MAX]; /* Bearer, "" = none yet */

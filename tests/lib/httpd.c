@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/httpd.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "gadget/api.h"
+#include "image/digest.h"
+
+#define LAYER_SIZE (12u << 10)
+#define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define LAYER_TYPE "application/vnd.gadget.ebpf.program.v1+binary"
+#define CONFIG_TYPE "application/vnd.gadget.config.v1+yaml"
+
+const char *const httpd_lie_names[_LIE_MAX] = {
+        [LIE_NONE] = "none",
+        [LIE_CUT_ONCE] = "cut once",
+        [LIE_BUSY] = "503 with Retry-After",
+        [LIE_WRONG_BYTES] = "wrong digest",
+        [LIE_SHORT] = "short blob",
+        [LIE_LONG] = "long blob",
+        [LIE_DIGEST_HEADER] = "wrong digest header",
+        [LIE_CONTENT_TYPE] = "Content-Type against mediaType",
+        [LIE_BOTH_KINDS] = "manifests and layers",
+        [LIE_DIGEST_PATH] = "digest with a path",
+        [LIE_DUPLICATE_KEY] = "duplicate key",
+        [LIE_DEEP] = "deep nesting",
+        [LIE_MANY_LAYERS] = "100000 layers",
+        [LIE_INDEX_OF_INDEXES] = "index of indexes",
+        [LIE_HUGE_MANIFEST] = "1 GiB manifest",
+        [LIE_BOMB] = "gzip bomb",
+        [LIE_LOGIN_LOOP] = "401 loop",
+        [LIE_REALM] = "realm on another host",
+        [LIE_REDIRECT_LOOP] = "redirect loop",
+        [LIE_REDIRECT_AWAY] = "redirect to another host",
+        [LIE_REDIRECT_LINK_LOCAL] = "redirect to a link-local address",
+        [LIE_HUGE_LAYER] = "blob past its limit",
+        [LIE_HUGE_IMAGE] = "image past its limit",
+        [LIE_SLOW] = "slow-loris",
+};
+
+struct httpd {
+        enum httpd_lie lie;
+        int fd;
+        uint16_t port;
+        uint16_t other_port;
+        pthread_t thread;
+        atomic_uint requests, authorizations, ranges, lied;
+        atomic_bool is_ending;
+        size_t cut;
+        uint8_t layer[LAYER_SIZE + 16];
+        char layer_digest[DIGEST_TEXT_MAX];
+        char config_digest[DIGEST_TEXT_MAX];
+        char *manifest;
+        size_t n_manifest;
+        const char *manifest_type;
+};
+
+static const char config[] = "name: lie\n";
+
+static bool put(int fd, const void *data, size_t n) {
+        size_t sent = 0;
+
+        while (sent < n) {
+                ssize_t got = send(fd, (const char *)data + sent, n - sent, MSG_NOSIGNAL);
+
+                if (got <= 0)
+                        return false;
+                sent += (size_t)got;
+        }
+        return true;
+}
+
+static bool put_text(int fd, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static bool put_text(int fd, const char *fmt, ...) {
+        char text[2048];
+        va_list args;
+        int n;
+
+        va_start(args, fmt);
+        n = vsnprintf(text, sizeof(text), fmt, args);
+        va_end(args);
+        return put(fd, text, (size_t)n);
+}
+
+/* --- documents --- */
+
+static void make_manifest(struct httpd *h) {
+        const char *digest =
+                h->lie == LIE_DIGEST_PATH ? "sha256:../../../../etc/passwd" : h->layer_digest;
+        size_t n = 64 + (h->lie == LIE_MANY_LAYERS ? 100000u * 220 : 4096u);
+        int n_layers = h->lie == LIE_MANY_LAYERS  ? 100000
+                       : h->lie == LIE_HUGE_IMAGE ? LIMIT_IMAGE_SIZE_MAX / LIMIT_BLOB_SIZE_MAX + 1
+                                                  : 1;
+        char *out = malloc(n);
+        size_t at;
+
+        h->manifest_type = MANIFEST_TYPE;
+        at = (size_t)snprintf(out, n,
+                              "{\"schemaVersion\":2,\"mediaType\":\"" MANIFEST_TYPE
+                              "\",%s\"config\":{\"mediaType\""
+                              ":\"" CONFIG_TYPE "\",\"digest\":\"%s\",\"size\":%zu},%s\"layers\":[",
+                              h->lie == LIE_DUPLICATE_KEY ? "\"mediaType\":\"x\"," : "",
+                              h->config_digest, strlen(config),
+                              h->lie == LIE_BOTH_KINDS ? "\"manifests\":[]," : "");
+        for (int i = 0; i < n_layers; i++) {
+                char other[DIGEST_TEXT_MAX];
+
+                (void)digest_of(&i, sizeof(i), other);
+                at += (size_t)snprintf(out + at, n - at,
+                                       "%s{\"mediaType\":\"" LAYER_TYPE
+                                       "\",\"digest\":\"%s\",\"size\":%u}",
+                                       i ? "," : "", h->lie == LIE_HUGE_IMAGE ? other : digest,
+                                       h->lie == LIE_HUGE_LAYER   ? LIMIT_BLOB_SIZE_MAX + 1u
+                                       : h->lie == LIE_HUGE_IMAGE ? LIMIT_BLOB_SIZE_MAX
+                                                                  : LAYER_SIZE);
+        }
+        at += (size_t)snprintf(out + at, n - at, "]");
+        if (h->lie == LIE_DEEP) {
+                at += (size_t)snprintf(out + at, n - at, ",\"annotations\":");
+                for (int i = 0; i < 200; i++)
+                        out[at++] = '[';
+                for (int i = 0; i < 200; i++)
+                        out[at++] = ']';
+        }
+        out[at++] = '}';
+        h->manifest = out;
+        h->n_manifest = at;
+        if (h->lie == LIE_INDEX_OF_INDEXES) {
+                h->manifest_type = INDEX_TYPE;
+                h->n_manifest = (size_t)snprintf(
+                        out, n,
+                        "{\"schemaVersion\":2,\"mediaType\":\"" INDEX_TYPE "\",\"manifests\":[{"
+                        "\"mediaType\":\"" INDEX_TYPE "\",\"digest\":\"%s\",\"size\":10,"
+                        "\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}",
+                        h->layer_digest);
+        }
+        if (h->lie == LIE_CONTENT_TYPE)
+                h->manifest_type = INDEX_TYPE;
+}
+
+/* --- answers --- */
+
+static void answer_manifest(struct httpd *h, int fd) {
+        uint64_t size = h->lie == LIE_HUGE_MANIFEST ? UINT64_C(1) << 30 : h->n_manifest;
+
+        put_text(fd,
+                 "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %llu\r\n%s%s%s"
+                 "Connection: close\r\n\r\n",
+                 h->manifest_type, (unsigned long long)size,
+                 h->lie == LIE_DIGEST_HEADER ? "Docker-Content-Digest: " : "",
+                 h->lie == LIE_DIGEST_HEADER ? h->layer_digest : "",
+                 h->lie == LIE_DIGEST_HEADER ? "\r\n" : "");
+        if (!put(fd, h->manifest, h->n_manifest) || h->lie != LIE_HUGE_MANIFEST)
+                return;
+        for (uint64_t sent = h->n_manifest; sent < size; sent += h->n_manifest)
+                if (!put(fd, h->manifest, h->n_manifest))
+                        return;
+}
+
+static void put_slowly(struct httpd *h, int fd) {
+        for (size_t i = 0; i < LAYER_SIZE && !h->is_ending; i++)
+                if (!put(fd, h->layer + i, 1) || poll(NULL, 0, 1000) < 0)
+                        return;
+}
+
+static void answer_layer(struct httpd *h, int fd, size_t from) {
+        size_t size = h->lie == LIE_SHORT  ? LAYER_SIZE / 2
+                      : h->lie == LIE_LONG ? LAYER_SIZE + 16
+                                           : LAYER_SIZE;
+        size_t n = size - MIN(from, size);
+
+        put_text(fd, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s",
+                 from ? "206 Partial Content" : "200 OK", n,
+                 h->lie == LIE_BOMB ? "Content-Encoding: gzip\r\n" : "");
+        if (from)
+                put_text(fd, "Content-Range: bytes %zu-%zu/%zu\r\n", from, size - 1, size);
+        put_text(fd, "Connection: close\r\n\r\n");
+        if (h->lie == LIE_SLOW)
+                put_slowly(h, fd);
+        else if (h->lie == LIE_CUT_ONCE && h->lied++ == 0)
+                put(fd, h->layer, MIN(h->cut, n));
+        else
+                put(fd, h->layer + from, n);
+}
+
+static bool lie_about_access(struct httpd *h, int fd, const char *request, bool has_bearer) {
+        if (h->lie == LIE_BUSY && h->lied < 2) {
+                h->lied++;
+                return put_text(fd, "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                                    "Connection: close\r\n\r\n");
+        }
+        if (h->lie == LIE_LOGIN_LOOP)
+                return put_text(fd, "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
+                                    "Content-Length: 0\r\nConnection: close\r\n\r\n");
+        if (h->lie == LIE_REALM && !has_bearer)
+                return put_text(fd,
+                                "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"http://"
+                                "localhost:%u/token\",service=\"s\"\r\nContent-Length: 0\r\n"
+                                "Connection: close\r\n\r\n",
+                                h->other_port);
+        if (h->lie == LIE_REDIRECT_LOOP)
+                return put_text(fd,
+                                "HTTP/1.1 307 Again\r\nLocation: http://127.0.0.1:%u/v2/again\r\n"
+                                "Content-Length: 0\r\nConnection: close\r\n\r\n",
+                                h->port);
+        if (strstr(request, "/blobs/") && h->lie == LIE_REDIRECT_LINK_LOCAL)
+                return put_text(fd, "HTTP/1.1 307 There\r\nLocation: http://169.254.169.254/x\r\n"
+                                    "Content-Length: 0\r\nConnection: close\r\n\r\n");
+        if (strstr(request, "/blobs/") && h->lie == LIE_REDIRECT_AWAY)
+                return put_text(fd,
+                                "HTTP/1.1 307 There\r\nLocation: http://localhost:%u%.*s\r\n"
+                                "Content-Length: 0\r\nConnection: close\r\n\r\n",
+                                h->other_port, (int)strcspn(request + 4, " "), request + 4);
+        return false;
+}
+
+static void answer(struct httpd *h, int fd, const char *request) {
+        const char *range = strstr(request, "Range: bytes=");
+        const char *authorization = strstr(request, "Authorization: ");
+        bool has_bearer = authorization && str_after(authorization, "Authorization: Bearer");
+        unsigned int from = 0;
+
+        h->requests++;
+        if (authorization)
+                h->authorizations++;
+        if (range && sscanf(range, "Range: bytes=%u-", &from) == 1)
+                h->ranges++;
+        if (str_after(request, "GET /token")) {
+                put_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n"
+                             "{\"token\":\"t\"}");
+                return;
+        }
+        if (lie_about_access(h, fd, request, has_bearer))
+                return;
+        if (strstr(request, "/manifests/1 "))
+                answer_manifest(h, fd);
+        else if (strstr(request, h->layer_digest))
+                answer_layer(h, fd, from);
+        else if (strstr(request, h->config_digest))
+                put_text(fd,
+                         "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                         strlen(config), config);
+        else
+                put_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n");
+}
+
+static void *serve_one(void *userdata);
+struct connection {
+        struct httpd *h;
+        int fd;
+};
+
+static void *serve_one(void *userdata) {
+        struct connection *c = userdata;
+        char request[8192];
+        size_t n = 0;
+        ssize_t got;
+
+        do {
+                got = recv(c->fd, request + n, sizeof(request) - 1 - n, 0);
+                n += got > 0 ? (size_t)got : 0;
+                request[n] = '\0';
+        } while (got > 0 && n < sizeof(request) - 1 && !strstr(request, "\r\n\r\n"));
+        if (strstr(request, "\r\n\r\n"))
+                answer(c->h, c->fd, request);
+        shutdown(c->fd, SHUT_WR);
+        close(c->fd);
+        free(c);
+        return NULL;
+}
+
+static void *serve(void *userdata) {
+        struct httpd *h = userdata;
+
+        for (;;) {
+                int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
+                struct connection *c;
+                pthread_t thread;
+
+                if (fd < 0)
+                        return NULL;
+                c = malloc(sizeof(*c));
+                *c = (struct connection){ h, fd };
+                if (pthread_create(&thread, NULL, serve_one, c) == 0)
+                        pthread_detach(thread);
+        }
+}
+
+struct httpd *httpd_new(enum httpd_lie lie) {
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct httpd *h = calloc(1, sizeof(*h));
+        socklen_t size = sizeof(address);
+        int one = 1;
+
+        h->lie = lie;
+        for (size_t i = 0; i < sizeof(h->layer); i++)
+                h->layer[i] = (uint8_t)(i * 31 >> 3);
+        (void)digest_of(h->layer, LAYER_SIZE, h->layer_digest);
+        (void)digest_of(config, strlen(config), h->config_digest);
+        if (lie == LIE_WRONG_BYTES)
+                h->layer[100] ^= 1;
+        make_manifest(h);
+        h->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (bind(h->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+            listen(h->fd, 64) < 0 || getsockname(h->fd, (struct sockaddr *)&address, &size) < 0)
+                abort();
+        h->port = ntohs(address.sin_port);
+        if (pthread_create(&h->thread, NULL, serve, h) != 0)
+                abort();
+        return h;
+}
+
+/* The memory stays: a slow answer may still be using it. */
+struct httpd *httpd_free(struct httpd *h) {
+        if (!h)
+                return NULL;
+        h->is_ending = true;
+        shutdown(h->fd, SHUT_RDWR);
+        pthread_join(h->thread, NULL);
+        close(h->fd);
+        return NULL;
+}
+
+uint16_t httpd_port(const struct httpd *h) {
+        return h->port;
+}
+
+void httpd_set_cut(struct httpd *h, size_t bytes) {
+        h->cut = bytes;
+}
+
+void httpd_set_other(struct httpd *h, const struct httpd *other) {
+        h->other_port = other->port;
+}
+
+unsigned int httpd_requests(const struct httpd *h) {
+        return h->requests;
+}
+
+unsigned int httpd_authorizations(const struct httpd *h) {
+        return h->authorizations;
+}
+
+unsigned int httpd_ranges(const struct httpd *h) {
+        return h->ranges;
+}
