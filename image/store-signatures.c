@@ -132,8 +132,13 @@ static json_t *old_list(struct store *store, const struct image_ref *ref, const 
             store_find(store, &layout, ref, &d, NULL) == 0 &&
             blob_read_document(store->root_fd, &d, &doc, NULL) == 0) {
                 list = json_object_get(doc.root, key);
-                if (json_is_array(list) && json_array_size(list) < LIMIT_SIGNATURES_MAX)
-                        return json_copy(list);
+                if (json_is_array(list)) {
+                        list = json_copy(list);
+                        /* Room for one more: the oldest goes. */
+                        while (list && json_array_size(list) >= LIMIT_SIGNATURES_MAX)
+                                json_array_remove(list, 0);
+                        return list;
+                }
         }
         return json_array();
 }

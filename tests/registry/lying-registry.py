@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A registry that promises more than anybody should take: lying-registry.py prints its port and serves until its input ends.
+"""A registry that promises more than anybody should take: lying-registry.py prints its port and serves until it is killed.
 Repository big-blob: a layer of one byte more than a blob may have; big-image: blobs that together are too much; mute: never answers."""
 
 import hashlib
 import http.server
 import json
-import sys
 import threading
 
 BLOB_MAX = 256 << 20
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 EBPF = "application/vnd.gadget.ebpf.program.v1+binary"
 OTHER = "application/vnd.gadget.btfgen.v1+binary"
-ended = threading.Event()
 
 
 def descriptor(kind, name, size):
@@ -40,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         if "/mute/" in self.path:
-            ended.wait()
+            threading.Event().wait()
             return
         for name, body in ANSWERS.items():
             if f"/{name}/manifests/" in self.path:
@@ -57,7 +55,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
-threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_port, flush=True)
-sys.stdin.read()
-ended.set()
+server.serve_forever()

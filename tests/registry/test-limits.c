@@ -9,10 +9,8 @@
 #include "tests/lib/peer.h"
 
 static struct run *start_liar(struct env *env, char *ret_host, size_t n) {
-        struct run *run = env_exec(env, "sh", "-c",
-                                   "sleep 300 | exec python3 " TEST_SOURCE_DIR
-                                   "/tests/registry/lying-registry.py",
-                                   NULL);
+        struct run *run =
+                env_exec(env, "python3", TEST_SOURCE_DIR "/tests/registry/lying-registry.py", NULL);
 
         run_wait_out(run, "\n");
         snprintf(ret_host, n, "127.0.0.1:%d", atoi(run_out(run)));
