@@ -53,7 +53,9 @@ static void offer_commands(const struct completion *c, const char *group) {
                 }
                 snprintf(word, sizeof(word), "%.*s", (int)(space - name), name);
                 if (strncmp(last, word, strlen(word)) != 0)
-                        offer(c, word, "Commands on images");
+                        offer(c, word,
+                              str_eq(word, "policy") ? "Commands on the policy for images"
+                                                     : "Commands on images");
                 last = name;
         }
 }
