@@ -212,9 +212,14 @@ int store_inspect(struct store *store, const struct image_ref *ref, char **ret_j
         /* A lone manifest speaks for the image. */
         annotations =
                 index.annotations ?: json_object_get(json_array_get(manifests, 0), "annotations");
-        root = json_pack("{s:s,s:s,s:s,s:O?,s:O,s:O?}", "name", name, "digest", d.digest,
-                         "mediaType", d.media_type, "annotations", annotations, "manifests",
-                         manifests, "definition", definition);
+        root = json_pack("{s:s,s:s,s:s,s:O?,s:O,s:O?,s:s,s:s*,s:s*}", "name", name, "digest",
+                         d.digest, "mediaType", d.media_type, "annotations", annotations,
+                         "manifests", manifests, "definition", definition, "origin",
+                         store->flags & STORE_READ_ONLY
+                                 ? "bundled"
+                                 : image_origin_name(image_origin_of(d.annotations)),
+                         "policy", annotation_get(d.annotations, ANNOTATION_POLICY), "admitted",
+                         annotation_get(d.annotations, ANNOTATION_ADMITTED));
         r = root ? json_print(root, ret_json, NULL) : -ENOMEM;
         return r < 0 ? error_prefix(err, r, "image '%s'", name) : 0;
 }

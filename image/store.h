@@ -76,8 +76,9 @@ typedef int (*store_list_func)(void *userdata, const struct image_info *info);
  * negative. */
 int store_list(struct store *store, store_list_func func, void *userdata, struct error *err);
 
-/* JSON text of {"name","digest","mediaType","annotations","manifests":[{...}],"definition"}; the
- * caller frees. */
+/* JSON text of {"name","digest","mediaType","annotations","manifests":[{...}],"definition",
+ * "origin"} and, once policy has admitted it, "policy" and "admitted" (the history); the caller
+ * frees. */
 int store_inspect(struct store *store, const struct image_ref *ref, char **ret_json,
                   struct error *err);
 

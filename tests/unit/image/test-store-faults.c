@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "image/intake.h"
+#include "image/partial.h"
 #include "tests/unit/image/faults.h"
 
 #define N_MAX 100000
@@ -50,6 +52,105 @@ static int copy(struct store *store, struct error *err) {
         struct image_ref gone = ref_of("gone"), new = ref_of("new");
 
         return store_copy(store, &gone, store, &new, err);
+}
+
+/* --- as a pull does it: from another store, blob by blob --- */
+
+static struct store *registry;
+static char registry_path[160];
+
+#define PULL_BLOBS_MAX 8
+struct pull {
+        struct document index;
+        struct document manifests[2];
+        uint8_t *texts[3];
+        struct intake_document documents[3];
+        struct intake_blob blobs[PULL_BLOBS_MAX];
+        struct blob_writer writers[PULL_BLOBS_MAX];
+        size_t n;
+};
+
+static void pull_done(struct pull *pull) {
+        for (size_t i = 0; i < pull->n; i++)
+                blob_writer_done(&pull->writers[i]);
+        for (size_t i = 0; i < 3; i++)
+                free(pull->texts[i]);
+        for (size_t i = 0; i < 2; i++)
+                document_done(&pull->manifests[i]);
+        document_done(&pull->index);
+}
+
+static int pull_blob(struct store *store, struct pull *pull, const struct descriptor *d,
+                     struct error *err) {
+        struct blob_writer *w = &pull->writers[pull->n];
+        struct partial partial = { .fd = -1 };
+        cleanup_free uint8_t *data = NULL;
+        uint64_t there, position = 0;
+        int r;
+
+        for (size_t i = 0; i < pull->n; i++)
+                if (str_eq(pull->blobs[i].digest, d->digest))
+                        return 0;
+        assert_int_equal(blob_read(store_root_fd(registry), d, 1 << 20, &data, NULL), 0);
+        r = partial_open(store_root_fd(store), d->digest, d->size, &partial, &there, err);
+        if (r < 0)
+                return r;
+        /* What an earlier attempt left is resumed. */
+        if (pwrite(partial.fd, data + there, d->size - there, (off_t)there) !=
+            (ssize_t)(d->size - there))
+                r = error_set(err, ERROR_UNAVAILABLE, -EIO, "cannot write");
+        if (r == 0)
+                r = blob_writer_init(w, store_root_fd(store), d->digest, err);
+        if (r == 0) {
+                pull->blobs[pull->n++] = (struct intake_blob){ d->digest, d->size, w };
+                r = partial_copy(partial.fd, &position, 1 << 20, w, NULL, err);
+        }
+        if (r >= 0)
+                r = blob_writer_verify(w, d->digest, NULL, err);
+        partial_close(&partial, r < 0);
+        return r;
+}
+
+static void pull_document(struct pull *pull, const struct descriptor *d, size_t i,
+                          struct document *ret) {
+        assert_int_equal(blob_read(store_root_fd(registry), d, 1 << 20, &pull->texts[i], NULL), 0);
+        assert_int_equal(document_parse(BYTES(pull->texts[i], d->size), d->media_type, ret, NULL),
+                         0);
+        pull->documents[i] = (struct intake_document){ d->digest, BYTES(pull->texts[i], d->size) };
+}
+
+static int pull_new(struct store *store, struct error *err) {
+        cleanup(pull_done) struct pull pull = { .n = 0 };
+        struct image_ref new = ref_of("new");
+        struct resolved root;
+        struct intake intake = { .ref = &new,
+                                 .origin = ORIGIN_PULLED,
+                                 .documents = pull.documents,
+                                 .blobs = pull.blobs };
+        int r = 0;
+
+        assert_int_equal(store_resolve(registry, &new, &root, NULL), 0);
+        intake.root = (struct descriptor){ .media_type = root.media_type,
+                                           .digest = root.digest,
+                                           .size = root.size };
+        pull_document(&pull, &intake.root, 0, &pull.index);
+        for (size_t i = 0; i < pull.index.n_entries && r == 0; i++) {
+                struct document *manifest = &pull.manifests[i];
+
+                pull_document(&pull, &pull.index.entries[i], i + 1, manifest);
+                r = pull_blob(store, &pull, &manifest->config, err);
+                for (size_t k = 0; k < manifest->n_entries && r == 0; k++)
+                        r = pull_blob(store, &pull, &manifest->entries[k], err);
+        }
+        intake.n_documents = pull.index.n_entries + 1;
+        intake.n_blobs = pull.n;
+        return r < 0 ? r : store_take_in(store, &intake, NULL, err);
+}
+
+static void start_registry(struct store_fixture *f) {
+        snprintf(registry_path, sizeof(registry_path), "%s/registry", f->dir);
+        assert_int_equal(store_open(registry_path, STORE_CREATE, &registry, NULL), 0);
+        assert_int_equal(pack_sample(registry, "new", "two", NULL, NULL), 0);
 }
 
 static int remove_gone(struct store *store, struct error *err) {
@@ -116,6 +217,10 @@ static const struct operation operations[] = {
         { "inspect", inspect, without_new, without_new, true },
         { "list", list, without_new, without_new, true },
 };
+
+/* Not in the list above: it reads its registry, where a failing allocation is not its affair. */
+static const struct operation pull_operation = { "pull", pull_new, without_new, with_new_two,
+                                                 false };
 
 static void prepare(struct store_fixture *f) {
         for (size_t i = 0; i < 3; i++) {
@@ -249,6 +354,14 @@ static void test_killed_at_each_step(void **state) {
                         kill_each(*state, &operations[i]);
 }
 
+/* Every write, fsync, rename of a pull, failing and dying there. */
+static void test_pull_fails_at_each_step(void **state) {
+        start_registry(*state);
+        fail_each(*state, &pull_operation, FAULT_DISK);
+        kill_each(*state, &pull_operation);
+        registry = store_close(registry);
+}
+
 /* A store that dies while it is made is made anew the next time. */
 static void test_killed_while_created(void **state) {
         struct store_fixture *f = *state;
@@ -283,9 +396,9 @@ static void test_killed_while_created(void **state) {
         cmocka_unit_test_setup_teardown(_name, store_fixture_setup, store_fixture_teardown)
 
 static const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(test_failing_allocations),  FIXTURE_TEST(test_failing_disk),
-        FIXTURE_TEST(test_full_disk_is_named),   FIXTURE_TEST(test_killed_at_each_step),
-        FIXTURE_TEST(test_killed_while_created),
+        FIXTURE_TEST(test_failing_allocations),     FIXTURE_TEST(test_failing_disk),
+        FIXTURE_TEST(test_full_disk_is_named),      FIXTURE_TEST(test_killed_at_each_step),
+        FIXTURE_TEST(test_pull_fails_at_each_step), FIXTURE_TEST(test_killed_while_created),
 };
 
 int main(void) {
