@@ -520,9 +520,10 @@ int credentials_remove(const char *authfile, const char *host, struct error *err
         for (size_t i = 0; i < places.n; i++) {
                 int one = remove_from(places.paths[i], host, err);
 
-                if (one == 0 || one != -ENOENT)
-                        r = one;
-                if (one < 0 && one != -ENOENT)
+                if (one == -ENOENT)
+                        continue;
+                r = one;
+                if (one < 0)
                         break;
         }
         return r;

@@ -37,15 +37,16 @@ static bool ends_with(const char *text, const char *end) {
 
 /* One directory of certs.d: *.crt are CAs, NAME.cert and NAME.key the client's certificate. */
 static int read_certs_dir(const char *dir, struct registry_access *access, struct error *err) {
-        cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         const struct dirent *entry;
         DIR *stream;
         int r = 0;
 
-        stream = fd < 0 ? NULL : fdopendir(fd);
-        if (!stream)
+        stream = fd < 0 ? NULL : fdopendir(fd); /* the stream's from here on */
+        if (!stream) {
+                close_fd(&fd);
                 return 0;
-        fd = -1;
+        }
         while (r == 0 && (entry = readdir(stream))) {
                 struct buf *into = ends_with(entry->d_name, ".crt")    ? &access->ca
                                    : ends_with(entry->d_name, ".cert") ? &access->client_cert

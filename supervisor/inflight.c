@@ -10,13 +10,19 @@
 
 #define SLICE ((size_t)1 << 20) /* hashed and copied in about a millisecond */
 
-int inflight_get(struct supervisor *sup, struct store *store, const char *digest, uint64_t size,
-                 struct inflight **ret, struct error *err) {
+static struct inflight *find(struct supervisor *sup, const char *digest) {
         struct inflight *inflight;
 
         LIST_FOREACH (inflight, &sup->inflight, link)
                 if (str_eq(inflight->digest, digest))
-                        break;
+                        return inflight;
+        return NULL;
+}
+
+int inflight_get(struct supervisor *sup, struct store *store, const char *digest, uint64_t size,
+                 struct inflight **ret, struct error *err) {
+        struct inflight *inflight = find(sup, digest);
+
         if (inflight && inflight->size != size)
                 return error_set(err, ERROR_INVALID, -EINVAL,
                                  "blob %s is said to have %" PRIu64 " bytes and %" PRIu64 " bytes",

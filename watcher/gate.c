@@ -406,7 +406,7 @@ int gate_init(struct watch *watch) {
 
         watch->fanotify_fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK |
                                                    FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
-                                           O_RDONLY | O_CLOEXEC | O_LARGEFILE);
+                                           O_RDONLY | O_CLOEXEC);
         if (watch->fanotify_fd < 0) {
                 log_warning_errno(-errno, "no fanotify permission events: a container's first "
                                           "moments may be missed by a filter");

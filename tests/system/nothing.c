@@ -4,7 +4,8 @@
 
 int main(int argc, char **argv) {
         (void)argv;
-        while (argc > 1)
+        if (argc == 1)
+                return 0;
+        for (;;)
                 pause();
-        return 0;
 }
