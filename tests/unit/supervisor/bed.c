@@ -168,6 +168,21 @@ int bed_start(struct peer *peer, const struct bed_run *run, char *ret_id,
         return r;
 }
 
+void bed_started(struct peer *peer, const struct bed_run *run) {
+        struct rpc_error error;
+
+        if (bed_start(peer, run, NULL, &error) < 0)
+                fail_msg("run '%s': %s", run->name ? run->name : "", error.message);
+}
+
+void bed_stop(struct peer *peer, const char *instance) {
+        struct rpc_error error;
+
+        if (peer_call(peer, METHOD_INSTANCE_STOP,
+                      &(struct req_instance_ref){ .instance = instance }, NULL, &error) < 0)
+                fail_msg("stop '%s': %s", instance, error.message);
+}
+
 uint32_t bed_attach(struct peer *peer, const char *instance, uint64_t tail) {
         struct rep_instance_attach reply;
         struct rpc_error error;

@@ -55,6 +55,12 @@ struct bed_run {
 };
 int bed_start(struct peer *peer, const struct bed_run *run, char *ret_id,
               struct rpc_error *ret_error);
+#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
+
+/* The same, for a run that must succeed; and the end of an instance that is there. */
+#define BED_START(_peer, ...) bed_started(_peer, &(struct bed_run){ __VA_ARGS__ })
+void bed_started(struct peer *peer, const struct bed_run *run);
+void bed_stop(struct peer *peer, const char *instance);
 
 /* instance.attach; asserts success. */
 uint32_t bed_attach(struct peer *peer, const char *instance, uint64_t tail);

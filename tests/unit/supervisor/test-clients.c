@@ -10,8 +10,6 @@
 #include "ipc/mp.h"
 #include "tests/unit/supervisor/bed.h"
 
-#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
-
 static struct peer *raw_peer(const struct bed *bed) {
         struct peer *peer = calloc(1, sizeof(*peer));
 
@@ -197,9 +195,7 @@ static void test_names_and_ids(void **state) {
                 assert_int_equal(bed_show(peer, ids[i], "ring_size"), EVENT_RING_DEFAULT);
         }
         assert_true(is_ambiguous);
-        assert_int_equal(
-                bed_start(peer, &(struct bed_run){ .name = "twice", .detach = true }, NULL, NULL),
-                0);
+        BED_START(peer, .name = "twice", .detach = true);
         assert_true(bed_start(peer, &(struct bed_run){ .name = "twice", .detach = true }, NULL,
                               &error) < 0);
         assert_non_null(strstr(error.message, "exists already"));
@@ -217,10 +213,8 @@ static void test_foreground(void **state) {
         bed = bed_new();
         owner = bed_peer(bed);
         other = bed_peer(bed);
-        assert_int_equal(bed_start(owner, &(struct bed_run){ .name = "fore" }, NULL, NULL), 0);
-        assert_int_equal(
-                bed_start(owner, &(struct bed_run){ .name = "back", .detach = true }, NULL, NULL),
-                0);
+        BED_START(owner, .name = "fore");
+        BED_START(owner, .name = "back", .detach = true);
         bed_attach(other, "fore", 0);
         peer_free(owner);
         assert_true(peer_wait_done(other, WAIT_DEFAULT));
@@ -322,7 +316,7 @@ static void test_too_many_streams(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer, &(struct bed_run){ .name = "the-one" }, NULL, NULL), 0);
+        BED_START(peer, .name = "the-one");
         for (unsigned int i = 0; i < LIMIT_STREAMS_PER_CLIENT_MAX; i++)
                 bed_attach(peer, "the-one", 0);
         assert_true(peer_call(peer, METHOD_INSTANCE_ATTACH,
@@ -344,11 +338,7 @@ static void test_too_many_instances(void **state) {
         bed = bed_new();
         peer = bed_peer(bed);
         for (unsigned int i = 0; i < LIMIT_INSTANCES_MAX; i++)
-                assert_int_equal(bed_start(peer,
-                                           &(struct bed_run){ .detach = true,
-                                                              .ring_size = LIMIT_EVENT_RING_MIN },
-                                           NULL, NULL),
-                                 0);
+                BED_START(peer, .detach = true, .ring_size = LIMIT_EVENT_RING_MIN);
         assert_true(bed_start(peer, &(struct bed_run){ .detach = true }, NULL, &error) < 0);
         assert_string_equal(error.code, "limit");
         assert_int_equal(bed_stat(peer, "instances"), LIMIT_INSTANCES_MAX);

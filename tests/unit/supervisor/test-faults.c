@@ -9,8 +9,6 @@
 
 #include "tests/unit/supervisor/bed.h"
 
-#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
-
 /* What gadgetd leaves behind when it is killed becomes our child: init would reap it when it likes.
  */
 static bool is_gone(pid_t pid) {
@@ -31,11 +29,7 @@ static struct neighbour neighbour_new(void) {
         struct neighbour n = { .bed = bed_new() };
 
         n.peer = bed_peer(n.bed);
-        assert_int_equal(
-                bed_start(n.peer,
-                          &(struct bed_run){ .name = "neighbour", .params = PARAMS("rows", "500") },
-                          NULL, NULL),
-                0);
+        BED_START(n.peer, .name = "neighbour", .params = PARAMS("rows", "500"));
         bed_attach(n.peer, "neighbour", UINT64_MAX);
         return n;
 }
@@ -46,10 +40,7 @@ static void neighbour_end(struct neighbour *n) {
                 WAIT_UNTIL((bed_show(n->peer, "neighbour", "attached"), n->peer->n_rows == 1000),
                            WAIT_DEFAULT));
         assert_int_equal(bed_remains(n->bed), 1);
-        assert_int_equal(peer_call(n->peer, METHOD_INSTANCE_STOP,
-                                   &(struct req_instance_ref){ .instance = "neighbour" }, NULL,
-                                   NULL),
-                         0);
+        bed_stop(n->peer, "neighbour");
         assert_true(peer_wait_done(n->peer, WAIT_DEFAULT));
         assert_int_equal(n->peer->ledger.delivered, 1000);
         assert_int_equal(n->peer->ledger.lost, 0);
@@ -139,11 +130,7 @@ static void test_run(void **state) {
                 }
                 bed_attach(peer, "victim", UINT64_MAX);
                 if (c->needs_stop)
-                        assert_int_equal(
-                                peer_call(peer, METHOD_INSTANCE_STOP,
-                                          &(struct req_instance_ref){ .instance = "victim" }, NULL,
-                                          NULL),
-                                0);
+                        bed_stop(peer, "victim");
                 assert_true(peer_wait_done(peer, WAIT_DEFAULT));
                 assert_string_equal(peer->cause, "failed");
                 if (!strstr(peer->done_message, c->expected))
@@ -173,11 +160,7 @@ static void test_sigkill(void **state) {
                 struct peer *peer = bed_peer(n.bed);
                 pid_t broker, worker;
 
-                assert_int_equal(bed_start(peer,
-                                           &(struct bed_run){ .name = "victim",
-                                                              .params = PARAMS("rows", "300") },
-                                           NULL, NULL),
-                                 0);
+                BED_START(peer, .name = "victim", .params = PARAMS("rows", "300"));
                 bed_attach(peer, "victim", UINT64_MAX);
                 assert_true(WAIT_UNTIL((bed_show(peer, "victim", "attached"), peer->n_rows == 300),
                                        WAIT_DEFAULT));
@@ -207,13 +190,8 @@ static void test_user_timeout(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer,
-                                   &(struct bed_run){ .name = "victim",
-                                                      .detach = true,
-                                                      .timeout_ns = 200 * NSEC_PER_MSEC,
-                                                      .params = PARAMS("rows", "5") },
-                                   NULL, NULL),
-                         0);
+        BED_START(peer, .name = "victim", .detach = true, .timeout_ns = 200 * NSEC_PER_MSEC,
+                  .params = PARAMS("rows", "5"));
         bed_attach(peer, "victim", UINT64_MAX);
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
         assert_string_equal(peer->cause, "timeout");
@@ -222,9 +200,7 @@ static void test_user_timeout(void **state) {
         assert_true(bed_list(peer, "victim", text, sizeof(text)));
         assert_string_equal(text, "done");
         assert_int_equal(bed_remains(bed), 0);
-        assert_int_equal(peer_call(peer, METHOD_INSTANCE_STOP,
-                                   &(struct req_instance_ref){ .instance = "victim" }, NULL, NULL),
-                         0);
+        bed_stop(peer, "victim");
         assert_false(bed_list(peer, "victim", NULL, 0));
         peer_free(peer);
         bed_end(bed);
@@ -238,16 +214,9 @@ static void test_hanging_broker_is_killed(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer,
-                                   &(struct bed_run){ .name = "victim",
-                                                      .detach = true,
-                                                      .params = PARAMS("hang", "stop") },
-                                   NULL, NULL),
-                         0);
+        BED_START(peer, .name = "victim", .detach = true, .params = PARAMS("hang", "stop"));
         bed_attach(peer, "victim", 0);
-        assert_int_equal(peer_call(peer, METHOD_INSTANCE_STOP,
-                                   &(struct req_instance_ref){ .instance = "victim" }, NULL, NULL),
-                         0);
+        bed_stop(peer, "victim");
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
         assert_non_null(strstr(peer->done_message, "did not end within"));
         peer_free(peer);
@@ -262,14 +231,8 @@ static void test_million_log_records(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(
-                bed_start(peer,
-                          &(struct bed_run){ .name = "victim", .params = PARAMS("log", "100000") },
-                          NULL, NULL),
-                0);
-        assert_int_equal(peer_call(peer, METHOD_INSTANCE_STOP,
-                                   &(struct req_instance_ref){ .instance = "victim" }, NULL, NULL),
-                         0);
+        BED_START(peer, .name = "victim", .params = PARAMS("log", "100000"));
+        bed_stop(peer, "victim");
         peer_free(peer);
         assert_true(strlen(run_err(bed->daemon)) < 1 << 20);
         assert_null(strchr(run_err(bed->daemon), '\x1b'));
@@ -284,12 +247,7 @@ static void test_sigterm_tells_clients(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer,
-                                   &(struct bed_run){ .name = "victim",
-                                                      .detach = true,
-                                                      .params = PARAMS("rows", "77") },
-                                   NULL, NULL),
-                         0);
+        BED_START(peer, .name = "victim", .detach = true, .params = PARAMS("rows", "77"));
         bed_attach(peer, "victim", UINT64_MAX);
         run_signal(bed->daemon, SIGTERM);
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));

@@ -239,7 +239,7 @@ static void test_damaged_store(void **state) {
         expect_error(peer, METHOD_IMAGE_LIST, NULL, "invalid");
         expect_error(peer, METHOD_INSTANCE_RUN, &(struct req_instance_run){ .image = "thing" },
                      "invalid");
-        assert_int_equal(bed_start(peer, &(struct bed_run){ .name = "the-one" }, NULL, NULL), 0);
+        BED_START(peer, .name = "the-one");
         peer_free(peer);
         bed_end(bed);
 }

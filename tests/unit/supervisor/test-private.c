@@ -80,8 +80,7 @@ static void test_ends_with_its_client(void **state) {
         pid = start_private(&fd);
         peer = peer_new(fd);
         assert_int_equal(count_private(), 1);
-        assert_int_equal(
-                bed_start(peer, &(struct bed_run){ .name = "one", .detach = true }, NULL, NULL), 0);
+        BED_START(peer, .name = "one", .detach = true);
         broker = (pid_t)bed_show(peer, "one", "broker_pid");
         assert_true(broker > 0);
         kill(pid, SIGINT); /* Ctrl-C reaches it as well, but is its client's affair */
@@ -127,7 +126,7 @@ static void test_next_sweeps(void **state) {
         test_needs(NEED_ROOT);
         pid = start_private(&fd);
         peer = peer_new(fd);
-        assert_int_equal(bed_start(peer, &(struct bed_run){ .name = "one" }, NULL, NULL), 0);
+        BED_START(peer, .name = "one");
         broker = (pid_t)bed_show(peer, "one", "broker_pid");
         kill(broker, SIGSTOP);
         kill(pid, SIGKILL);

@@ -8,8 +8,6 @@
 
 #include "tests/unit/supervisor/bed.h"
 
-#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
-
 static pid_t spare_of(struct peer *peer) {
         return (pid_t)bed_stat(peer, "spare_pid");
 }
@@ -34,9 +32,7 @@ static void start(struct peer *peer, const char *name, uint64_t ring_size, char 
 }
 
 static void stop(struct peer *peer, const char *name) {
-        assert_int_equal(peer_call(peer, METHOD_INSTANCE_STOP,
-                                   &(struct req_instance_ref){ .instance = name }, NULL, NULL),
-                         0);
+        bed_stop(peer, name);
 }
 
 static pid_t broker_of(struct peer *peer, const char *name) {

@@ -6,16 +6,6 @@
 #include "ipc/mp.h"
 #include "tests/unit/supervisor/bed.h"
 
-#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
-
-static void stop(struct peer *peer, const char *instance) {
-        struct rpc_error error;
-
-        if (peer_call(peer, METHOD_INSTANCE_STOP,
-                      &(struct req_instance_ref){ .instance = instance }, NULL, &error) < 0)
-                fail_msg("stop '%s': %s", instance, error.message);
-}
-
 static void assert_balanced(const struct peer *peer) {
         assert_false(peer->has_gap);
         assert_int_equal(peer->ledger.delivered, peer->n_rows);
@@ -39,16 +29,12 @@ static void test_all_rows(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(
-                bed_start(peer,
-                          &(struct bed_run){ .name = "the-one", .params = PARAMS("rows", "1000") },
-                          NULL, NULL),
-                0);
+        BED_START(peer, .name = "the-one", .params = PARAMS("rows", "1000"));
         bed_attach(peer, "the-one", UINT64_MAX);
         more_rows(peer, "the-one");
         assert_true(WAIT_UNTIL((bed_show(peer, "the-one", "attached"), peer->n_rows == 2000),
                                WAIT_DEFAULT));
-        stop(peer, "the-one");
+        bed_stop(peer, "the-one");
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
         assert_string_equal(peer->cause, "stopped");
         assert_int_equal(peer->ledger.rows, 2000);
@@ -70,14 +56,8 @@ static void test_slow_client(void **state) {
         bed = bed_new();
         slow = bed_peer(bed);
         quick = bed_peer(bed);
-        assert_int_equal(bed_start(quick,
-                                   &(struct bed_run){ .name = "the-one",
-                                                      .detach = true,
-                                                      .ring_size = 1 << 20,
-                                                      .params = PARAMS("rows", "3000", "size",
-                                                                       "100", "drop", "7") },
-                                   NULL, NULL),
-                         0);
+        BED_START(quick, .name = "the-one", .detach = true, .ring_size = 1 << 20,
+                  .params = PARAMS("rows", "3000", "size", "100", "drop", "7"));
         bed_attach(slow, "the-one", UINT64_MAX);
         bed_attach(quick, "the-one", UINT64_MAX);
         for (uint64_t round = 2; round <= 40; round++) {
@@ -87,7 +67,7 @@ static void test_slow_client(void **state) {
                         (bed_show(quick, "the-one", "attached"), quick->n_rows == round * 3000),
                         WAIT_DEFAULT));
         }
-        stop(quick, "the-one");
+        bed_stop(quick, "the-one");
         assert_true(peer_wait_done(quick, WAIT_DEFAULT));
         assert_int_equal(quick->ledger.rows, 120000);
         assert_int_equal(quick->ledger.delivered, 120000);
@@ -119,19 +99,14 @@ static void test_stuck_client(void **state) {
         bed = bed_new();
         stuck = bed_peer(bed);
         other = bed_peer(bed);
-        assert_int_equal(bed_start(other,
-                                   &(struct bed_run){ .name = "the-one",
-                                                      .detach = true,
-                                                      .params = PARAMS("rows", "200000", "size",
-                                                                       "100", "wait", "1") },
-                                   NULL, NULL),
-                         0);
+        BED_START(other, .name = "the-one", .detach = true,
+                  .params = PARAMS("rows", "200000", "size", "100", "wait", "1"));
         bed_attach(stuck, "the-one", UINT64_MAX);
         bed_attach(other, "the-one", UINT64_MAX);
         more_rows(other, "the-one");
         assert_true(WAIT_UNTIL((bed_show(other, "the-one", "attached"), other->next_seq == 200000),
                                WAIT_DEFAULT));
-        stop(other, "the-one");
+        bed_stop(other, "the-one");
         assert_int_equal(count_instances(other), 1);
         assert_true(WAIT_UNTIL(count_instances(other) == 0, WAIT_DEFAULT));
         assert_true(peer_wait_done(stuck, WAIT_DEFAULT));
@@ -176,7 +151,7 @@ static void test_tail(void **state) {
                 assert_int_equal(peers[i]->n_rows, ((uint64_t[]){ 0, 30, 1000 }[i]));
                 assert_balanced(peers[i]);
         }
-        stop(peers[0], "the-one");
+        bed_stop(peers[0], "the-one");
         for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
                 peer_free(peers[i]);
         bed_end(bed);
@@ -191,12 +166,7 @@ static void test_detach(void **state) {
         test_needs(NEED_ROOT);
         bed = bed_new();
         peer = bed_peer(bed);
-        assert_int_equal(bed_start(peer,
-                                   &(struct bed_run){ .name = "the-one",
-                                                      .detach = true,
-                                                      .params = PARAMS("rows", "10") },
-                                   NULL, NULL),
-                         0);
+        BED_START(peer, .name = "the-one", .detach = true, .params = PARAMS("rows", "10"));
         stream = bed_attach(peer, "the-one", 0);
         assert_int_equal(bed_show(peer, "the-one", "attached"), 1);
         assert_int_equal(peer_call(peer, METHOD_INSTANCE_DETACH,
@@ -204,7 +174,7 @@ static void test_detach(void **state) {
                          0);
         assert_int_equal(bed_show(peer, "the-one", "attached"), 0);
         more_rows(peer, "the-one");
-        stop(peer, "the-one");
+        bed_stop(peer, "the-one");
         assert_int_equal(peer->n_rows, 0);
         assert_false(peer->is_done);
         assert_true(peer_call(peer, METHOD_INSTANCE_DETACH,
@@ -226,14 +196,8 @@ static void test_losses_are_told(void **state) {
         bed = bed_new();
         peer = bed_peer(bed);
         other = bed_peer(bed);
-        assert_int_equal(
-                bed_start(other,
-                          &(struct bed_run){ .name = "the-one",
-                                             .detach = true,
-                                             .params = PARAMS("rows", "5", "drop", "7", "source",
-                                                              "3", "wait", "1") },
-                          NULL, NULL),
-                0);
+        BED_START(other, .name = "the-one", .detach = true,
+                  .params = PARAMS("rows", "5", "drop", "7", "source", "3", "wait", "1"));
         bed_attach(peer, "the-one", 0);
         begun = now_ns();
         for (uint64_t round = 1; round <= 2; round++) {
@@ -249,7 +213,7 @@ static void test_losses_are_told(void **state) {
                         5 * round);
                 assert_true(now_ns() - begun >= (round - 1) * NSEC_PER_SEC);
         }
-        stop(other, "the-one");
+        bed_stop(other, "the-one");
         peer_free(peer);
         peer_free(other);
         bed_end(bed);
@@ -265,25 +229,15 @@ static void test_corrupt_ring(void **state) {
         bed = bed_new();
         peer = bed_peer(bed);
         other = bed_peer(bed);
-        assert_int_equal(bed_start(other,
-                                   &(struct bed_run){ .name = "good",
-                                                      .detach = true,
-                                                      .params = PARAMS("rows", "10") },
-                                   NULL, NULL),
-                         0);
-        assert_int_equal(
-                bed_start(peer,
-                          &(struct bed_run){ .name = "bad",
-                                             .params = PARAMS("rows", "10", "corrupt", "1") },
-                          NULL, NULL),
-                0);
+        BED_START(other, .name = "good", .detach = true, .params = PARAMS("rows", "10"));
+        BED_START(peer, .name = "bad", .params = PARAMS("rows", "10", "corrupt", "1"));
         bed_attach(peer, "bad", UINT64_MAX);
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
         assert_string_equal(peer->cause, "failed");
         assert_non_null(strstr(peer->done_message, "nonsense"));
         bed_attach(other, "good", UINT64_MAX);
         more_rows(other, "good");
-        stop(other, "good");
+        bed_stop(other, "good");
         assert_true(peer_wait_done(other, WAIT_DEFAULT));
         assert_balanced(other);
         peer_free(peer);
