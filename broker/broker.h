@@ -15,6 +15,8 @@
  *   message.c     datagrams to requests, replies to datagrams
  *   request.c     the table: request, phases, handler
  *   object.c      handles
+ *   container.c   the containers that the gadget may see
+ *   netns.c       their network namespaces
  *   map.c prog.c attach.c attach-place.c perf.c target.c report.c   the handlers
  */
 #pragma once
@@ -27,6 +29,7 @@
 #include "broker/cgroup.h"
 #include "broker/container.h"
 #include "broker/message.h"
+#include "broker/netns.h"
 #include "broker/object.h"
 #include "broker/worker.h"
 #include "gadget/program-types.h"
@@ -94,6 +97,11 @@ struct broker {
         struct buf start; /* the start message, likewise */
 
         struct container_rows containers;
+        uint32_t wants;         /* enum container_want */
+        bool awaits_containers; /* gadgetd tells of them; no request is read meanwhile */
+        struct netns_table netns;
+        int host_netns_fd; /* of our own network namespace */
+        uint64_t host_netns;
         struct objects objects;
         struct tracepoint *tracepoints;
         size_t n_tracepoints;
@@ -130,6 +138,8 @@ int serve_init(struct broker *b);
 /* Handles what a worker said before it died; or the reason that it gave is lost. */
 void serve_drain(struct broker *b);
 void serve_end(struct broker *b);
+/* The next request may be read. */
+int serve_resume(struct broker *b);
 /* Of our own accord: HELLO, START, STOP. 0 also when the worker is gone. */
 int serve_send(struct broker *b, enum broker_type type, struct bytes body, struct bytes payload,
                const int *fds, size_t n_fds);

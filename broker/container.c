@@ -5,26 +5,21 @@
  */
 #include "broker/container.h"
 
+#include <fcntl.h>
+
 #include "base/log.h"
 #include "broker/bpf.h"
 #include "broker/broker.h"
 
-struct row {
-        uint64_t mntns;
-        struct buf data; /* struct broker_container and texts */
-        bool is_sent;
-        bool is_filtered_out; /* it has ended: only its name is of use */
-};
-
-static struct row *find_row(const struct container_rows *rows, uint64_t mntns) {
+static struct container_row *find_row(const struct container_rows *rows, uint64_t mntns) {
         for (size_t i = 0; i < rows->n; i++)
                 if (rows->items[i].mntns == mntns)
                         return &rows->items[i];
         return NULL;
 }
 
-static int row_get(struct container_rows *rows, uint64_t mntns, struct row **ret) {
-        struct row *items;
+static int row_get(struct container_rows *rows, uint64_t mntns, struct container_row **ret) {
+        struct container_row *items;
 
         *ret = find_row(rows, mntns);
         if (*ret)
@@ -36,13 +31,48 @@ static int row_get(struct container_rows *rows, uint64_t mntns, struct row **ret
                 return -ENOMEM;
         rows->items = items;
         *ret = &items[rows->n++];
-        **ret = (struct row){ .mntns = mntns,
-                              .data = BUF_INIT(BROKER_CONTAINER_SIZE_MAX),
-                              .is_sent = true }; /* there is nothing to send yet */
+        **ret = (struct container_row){ .mntns = mntns,
+                                        .root_fd = -1,
+                                        .data = BUF_INIT(BROKER_CONTAINER_SIZE_MAX),
+                                        .is_sent = true }; /* there is nothing to send yet */
         return 0;
 }
 
-static void row_remove(struct container_rows *rows, struct row *row) {
+/* The way into a container that has ended is closed at once: it keeps file systems busy and
+ * interfaces in place. */
+static void row_leave(struct broker *b, struct container_row *row) {
+        if (row->netns > 0)
+                netns_drop(b, row->netns);
+        row->netns = 0;
+        close_fd(&row->root_fd);
+}
+
+static int dup_host_netns(const struct broker *b) {
+        return b->host_netns_fd < 0 ? -1 : fcntl(b->host_netns_fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Into its namespace first, then out of the one that it was in before. */
+static void row_enter(struct broker *b, struct container_row *row,
+                      const struct msg_container_set *set, int *fds) {
+        uint64_t old = row->netns, new = set->host_network ? b->host_netns : set->netns;
+        cleanup_close int netns_fd = -1;
+
+        if (set->has_root_fd) {
+                close_fd(&row->root_fd);
+                row->root_fd = TAKE_FD(fds[set->has_netns_fd]);
+        }
+        if (!(b->wants & WANT_NETNS) || new == old)
+                return;
+        netns_fd = set->has_netns_fd ? TAKE_FD(fds[0]) : set->host_network ? dup_host_netns(b) : -1;
+        row->netns = netns_use(b, new, &netns_fd) ? new : 0;
+        if (old > 0)
+                netns_drop(b, old);
+}
+
+static void row_remove(struct broker *b, struct container_row *row) {
+        struct container_rows *rows = &b->containers;
+
+        row_leave(b, row);
         buf_done(&row->data);
         *row = rows->items[--rows->n];
 }
@@ -113,7 +143,7 @@ void containers_flush(struct broker *b) {
         struct container_rows *rows = &b->containers;
 
         for (size_t i = 0; i < rows->n && rows->n_unsent > 0;) {
-                struct row *row = &rows->items[i];
+                struct container_row *row = &rows->items[i];
                 int r;
 
                 if (row->is_sent) {
@@ -130,15 +160,15 @@ void containers_flush(struct broker *b) {
                 row->is_sent = true;
                 rows->n_unsent--;
                 if (((const struct broker_container *)(const void *)row->data.data)->is_gone)
-                        row_remove(rows, row);
+                        row_remove(b, row);
                 else
                         i++;
         }
 }
 
-int containers_set(struct broker *b, const struct msg_container_set *set) {
+int containers_set(struct broker *b, const struct msg_container_set *set, int *fds) {
         struct container_rows *rows = &b->containers;
-        struct row *row;
+        struct container_row *row;
         int r;
 
         r = row_get(rows, set->mntns, &row);
@@ -152,6 +182,10 @@ int containers_set(struct broker *b, const struct msg_container_set *set) {
                 if (!b->is_host_wide)
                         filter_all(b, set->mntns, !set->is_gone && !set->has_ended);
                 row->is_filtered_out = set->has_ended;
+                if (set->has_ended || set->is_gone)
+                        row_leave(b, row);
+                else
+                        row_enter(b, row, set, fds);
         }
         containers_flush(b);
         if (set->serial > 0)
@@ -160,9 +194,41 @@ int containers_set(struct broker *b, const struct msg_container_set *set) {
         return 0;
 }
 
+/* The host's namespace is one of them when the gadget may see the host, or a container in it. */
+static void use_host(struct broker *b) {
+        cleanup_close int fd = dup_host_netns(b);
+
+        if (b->is_host_wide)
+                (void)netns_use(b, b->host_netns, &fd);
+}
+
+void containers_want(struct broker *b, enum container_want want) {
+        const struct msg_container_want msg = {
+                .netns = ((b->wants | want) & WANT_NETNS) != 0,
+                .roots = ((b->wants | want) & WANT_ROOTS) != 0,
+        };
+        int r;
+
+        if ((b->wants & want) == want)
+                return;
+        b->wants |= want;
+        if (want & WANT_NETNS)
+                use_host(b);
+        r = channel_send(b->gadgetd, MSG_CONTAINER_WANT, &msg, NULL, 0);
+        if (r < 0)
+                log_warning_errno(r, "cannot ask for the way into containers");
+        else
+                b->awaits_containers = true;
+}
+
+int containers_on_all(struct broker *b) {
+        b->awaits_containers = false;
+        return serve_resume(b);
+}
+
 void containers_done(struct broker *b) {
-        for (size_t i = 0; i < b->containers.n; i++)
-                buf_done(&b->containers.items[i].data);
+        while (b->containers.n > 0)
+                row_remove(b, &b->containers.items[0]);
         free(b->containers.items);
         b->containers = (struct container_rows){ 0 };
 }

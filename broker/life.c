@@ -170,13 +170,14 @@ static bool permit(void *owner, enum message_type type) {
         case BROKER_PREPARED:
         case BROKER_KILLED: /* late: the worker has died meanwhile */
         case BROKER_GONE:
-                return type == MSG_START || type == MSG_STOP || type == MSG_CONTAINER_SET;
+                return type == MSG_START || type == MSG_STOP || type == MSG_CONTAINER_SET ||
+                       type == MSG_CONTAINER_ALL;
         case BROKER_LOADING:
         case BROKER_RUNNING:
         case BROKER_STOPPING:
                 break;
         }
-        return type == MSG_STOP || type == MSG_CONTAINER_SET;
+        return type == MSG_STOP || type == MSG_CONTAINER_SET || type == MSG_CONTAINER_ALL;
 }
 
 static int on_message(void *owner, struct received *received) {
@@ -187,7 +188,9 @@ static int on_message(void *owner, struct received *received) {
         if (received->type == MSG_START)
                 return broker_start(b, received);
         if (received->type == MSG_CONTAINER_SET)
-                return containers_set(b, &received->msg->container_set);
+                return containers_set(b, &received->msg->container_set, received->fds);
+        if (received->type == MSG_CONTAINER_ALL)
+                return containers_on_all(b);
         stop(b, received->msg->stop.kill);
         return 0;
 }
@@ -217,7 +220,7 @@ int broker_new(int channel_fd, struct broker **ret) {
         if (!b)
                 return -ENOMEM;
         b->tracefs_fd = b->pmu_fd = b->kmsg_fd = b->dir_fd = b->parent_fd = b->listen_fd = -1;
-        b->join_fd = -1;
+        b->join_fd = b->host_netns_fd = -1;
         b->worker = (struct worker){ 0, -1, -1, -1, -1 };
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 b->start_fds[i] = -1;
@@ -247,6 +250,8 @@ struct broker *broker_free(struct broker *b) {
         loop_free(b->loop);
         objects_done(&b->objects);
         containers_done(b);
+        netns_done(b);
+        close_fd(&b->host_netns_fd);
         cgroups_done(&b->cgroups);
         worker_done(&b->worker);
         assembler_done(&b->assembler);

@@ -29,7 +29,15 @@ static uint32_t current_phase(const struct broker *b) {
 static int update_worker_events(struct broker *b) {
         /* While an answer waits for room no further request is read: the worker has one at a time
          * anyway. */
-        return loop_io_modify(&b->worker_io, sender_is_busy(&b->sender) ? EPOLLOUT : EPOLLIN);
+        if (!b->worker_io.loop)
+                return 0;
+        return loop_io_modify(&b->worker_io, sender_is_busy(&b->sender) ? EPOLLOUT
+                                             : b->awaits_containers     ? 0
+                                                                        : EPOLLIN);
+}
+
+int serve_resume(struct broker *b) {
+        return update_worker_events(b);
 }
 
 static void answer(struct broker *b, const struct request *request, struct reply *reply) {
@@ -129,7 +137,8 @@ static int on_worker_message(struct loop_io *io, uint32_t events) {
                 loop_io_remove(io);
                 return 0;
         }
-        for (int i = 0; i < MESSAGES_PER_ROUND && !sender_is_busy(&b->sender); i++) {
+        for (int i = 0;
+             i < MESSAGES_PER_ROUND && !sender_is_busy(&b->sender) && !b->awaits_containers; i++) {
                 int r = receive(b);
 
                 if (r == 0)

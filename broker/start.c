@@ -62,6 +62,7 @@ static void lift_memlock(void) {
 
 static void open_host(struct broker *b) {
         int r = mount_tracefs();
+        struct stat st;
 
         lift_memlock();
         if (r < 0)
@@ -69,6 +70,8 @@ static void open_host(struct broker *b) {
         b->tracefs_fd = MAX(r, -1);
         b->pmu_fd = open("/sys/bus/event_source/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
         b->kmsg_fd = kmsg_open();
+        b->host_netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        b->host_netns = b->host_netns_fd >= 0 && fstat(b->host_netns_fd, &st) == 0 ? st.st_ino : 0;
 }
 
 /* Sends one line that says who this is; a later gadgetd finds its gadgets by it. */

@@ -120,6 +120,8 @@ static const struct field container_added_fields[] = {
         F_STR(struct msg_container_added, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
         F_STR(struct msg_container_added, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
         F_STR(struct msg_container_added, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+        F_BOOL(struct msg_container_added, has_netns_fd, 0, "The first fd is its network namespace."),
+        F_BOOL(struct msg_container_added, has_root_fd, 0, "The last fd is its root directory."),
 };
 
 static const struct field container_removed_fields[] = {
@@ -150,10 +152,18 @@ static const struct field container_set_fields[] = {
         F_STR(struct msg_container_set, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
         F_STR(struct msg_container_set, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
         F_STR(struct msg_container_set, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+        F_BOOL(struct msg_container_set, host_network, 0, "Its network is the host's."),
+        F_BOOL(struct msg_container_set, has_netns_fd, 0, "The first fd is its network namespace."),
+        F_BOOL(struct msg_container_set, has_root_fd, 0, "The last fd is its root directory."),
 };
 
 static const struct field container_done_fields[] = {
         F_U32(struct msg_container_done, serial, REQUIRED, UINT32_MAX, "Number of the message that is done with."),
+};
+
+static const struct field container_want_fields[] = {
+        F_BOOL(struct msg_container_want, netns, 0, "Network namespaces of containers are entered."),
+        F_BOOL(struct msg_container_want, roots, 0, "Files of containers are looked up."),
 };
 
 const struct message_info message_types[_MSG_MAX] = {
@@ -173,11 +183,13 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_FETCH_PROGRESS] = { RECORD("fetch-progress", struct msg_fetch_progress, fetch_progress_fields), 0, 0 },
         [MSG_FETCH_RESULT]   = { RECORD("fetch-result", struct msg_fetch_result, fetch_result_fields), 0, 0 },
         [MSG_WATCH_READY]       = { RECORD("watch-ready", struct msg_watch_ready, watch_ready_fields), 0, 0 },
-        [MSG_CONTAINER_ADDED]   = { RECORD("container-added", struct msg_container_added, container_added_fields), 0, 0 },
+        [MSG_CONTAINER_ADDED]   = { RECORD("container-added", struct msg_container_added, container_added_fields), 0, CONTAINER_FDS_MAX },
         [MSG_CONTAINER_REMOVED] = { RECORD("container-removed", struct msg_container_removed, container_removed_fields), 0, 0 },
         [MSG_WATCH_GATE]        = { RECORD("watch-gate", struct msg_watch_gate, watch_gate_fields), 0, 0 },
         [MSG_WATCH_PASS]        = { RECORD("watch-pass", struct msg_watch_pass, watch_pass_fields), 0, 0 },
-        [MSG_CONTAINER_SET]     = { RECORD("container-set", struct msg_container_set, container_set_fields), 0, 0 },
+        [MSG_CONTAINER_SET]     = { RECORD("container-set", struct msg_container_set, container_set_fields), 0, CONTAINER_FDS_MAX },
         [MSG_CONTAINER_DONE]    = { RECORD("container-done", struct msg_container_done, container_done_fields), 0, 0 },
+        [MSG_CONTAINER_WANT]    = { RECORD("container-want", struct msg_container_want, container_want_fields), 0, 0 },
+        [MSG_CONTAINER_ALL]     = { RECORD_EMPTY("container-all"), 0, 0 },
 };
 /* clang-format on */

@@ -31,16 +31,23 @@ enum message_type {
         MSG_FETCH_RESULT, /* one for each GET and PUT */
         /* gadget-watch to gadgetd */
         MSG_WATCH_READY,       /* what is below the host's roots has been listed */
-        MSG_CONTAINER_ADDED,   /* it exists, or more is known of it than before */
+        MSG_CONTAINER_ADDED,   /* it exists, or more is known of it than before. fds: its network
+                                  namespace and its root, as far as the message says so */
         MSG_CONTAINER_REMOVED, /* its first process is gone */
         /* gadgetd to gadget-watch */
         MSG_WATCH_GATE, /* hold the first exec of new containers, or no longer */
         MSG_WATCH_PASS, /* everybody knows of the container that this serial was about */
         /* gadgetd to broker and back */
-        MSG_CONTAINER_SET,  /* one container that this gadget may see, or that it is gone */
+        MSG_CONTAINER_SET,  /* one container that this gadget may see, or that it is gone. fds: as
+                               CONTAINER_ADDED, of what the broker wants */
         MSG_CONTAINER_DONE, /* the kernel's filter has it */
+        MSG_CONTAINER_WANT, /* the gadget's programs go into containers: all are SET again with fds,
+                               and from now on each one is */
+        MSG_CONTAINER_ALL,  /* the answer: everything that was known then has been SET */
         _MSG_MAX,
 };
+
+#define CONTAINER_FDS_MAX 2 /* of CONTAINER_ADDED and CONTAINER_SET: network namespace, root */
 
 /* Position of the fds of MSG_PREPARE. */
 enum prepare_fd {
@@ -179,6 +186,8 @@ struct msg_container_added {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        bool has_netns_fd; /* the first fd; not for the host's */
+        bool has_root_fd;  /* the last fd, O_PATH */
 };
 
 struct msg_container_removed {
@@ -210,10 +219,18 @@ struct msg_container_set {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        bool host_network;
+        bool has_netns_fd;
+        bool has_root_fd;
 };
 
 struct msg_container_done {
         uint32_t serial;
+};
+
+struct msg_container_want {
+        bool netns;
+        bool roots;
 };
 
 union message {
@@ -237,6 +254,7 @@ union message {
         struct msg_watch_pass watch_pass;
         struct msg_container_set container_set;
         struct msg_container_done container_done;
+        struct msg_container_want container_want;
 };
 
 struct message_info {

@@ -64,6 +64,11 @@ static int on_container_done(struct broker *broker, const union message *msg) {
         return 0;
 }
 
+static int on_container_want(struct broker *broker, const union message *msg) {
+        containers_want(&broker->sup->containers, broker->instance, &msg->container_want);
+        return 0;
+}
+
 #define IN(_state) (1u << INSTANCE_##_state)
 #define LATE (IN(STOPPING) | IN(KILLING))
 #define SPARE (1u << _INSTANCE_STATE_MAX) /* there is no instance yet */
@@ -79,6 +84,7 @@ static const struct route {
         { MSG_READY, IN(STARTING) | LATE, on_ready },
         { MSG_FAULT, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_fault },
         { MSG_CONTAINER_DONE, IN(STARTING) | IN(RUNNING) | LATE, on_container_done },
+        { MSG_CONTAINER_WANT, IN(STARTING) | LATE, on_container_want },
         { MSG_STOPPED, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_stopped },
 };
 

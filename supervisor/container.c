@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -70,6 +71,7 @@ static struct container *find(struct containers *cs, uint64_t mntns) {
 static void container_free(struct containers *cs, struct container *c) {
         LIST_REMOVE(c, link);
         cs->n--;
+        container_fds_close(cs, c);
         info_done(&c->info);
         free(c);
 }
@@ -89,6 +91,8 @@ static bool is_listening(const struct instance *in) {
 static bool tell(struct containers *cs, struct instance *in, struct container *c, uint32_t serial,
                  bool is_gone) {
         const struct msg_container_added *info = &c->info;
+        int fds[CONTAINER_FDS_MAX];
+        size_t n_fds;
         struct msg_container_set set = {
                 .serial = serial,
                 .mntns = info->mntns,
@@ -105,11 +109,14 @@ static bool tell(struct containers *cs, struct instance *in, struct container *c
                 .k8s_namespace = info->k8s_namespace,
                 .k8s_pod = info->k8s_pod,
                 .k8s_container = info->k8s_container,
+                .host_network = info->host_network,
         };
 
         (void)cs;
-        return is_listening(in) && may_see(in, &c->info) &&
-               channel_send(in->broker->channel, MSG_CONTAINER_SET, &set, NULL, 0) == 0;
+        if (!is_listening(in) || !may_see(in, &c->info))
+                return false;
+        n_fds = container_fds_get(c, in, &set, fds);
+        return channel_send(in->broker->channel, MSG_CONTAINER_SET, &set, fds, n_fds) == 0;
 }
 
 /* The namespace's id is another container's now, or it has another name: who may not see that one
@@ -153,6 +160,29 @@ void containers_join(struct containers *cs, struct instance *in) {
         LIST_FOREACH (c, &cs->list, link)
                 (void)tell(cs, in, c, 0, false);
         update_gate(cs);
+}
+
+static void tell_everything(struct containers *cs, struct instance *in) {
+        struct container *c;
+
+        in->wants_all = false;
+        LIST_FOREACH (c, &cs->list, link)
+                (void)tell(cs, in, c, 0, false);
+        if (is_listening(in))
+                (void)channel_send(in->broker->channel, MSG_CONTAINER_ALL, NULL, NULL, 0);
+}
+
+void containers_want(struct containers *cs, struct instance *in,
+                     const struct msg_container_want *want) {
+        struct error err = { 0 };
+
+        in->wants_netns = want->netns;
+        in->wants_roots = want->roots;
+        in->wants_all = true;
+        if (containers_need(cs, &err) < 0)
+                log_warning("%s; '%s' goes into no container", error_text(&err), in->name);
+        if (cs->is_ready || cs->pid == 0)
+                tell_everything(cs, in);
 }
 
 void containers_leave(struct containers *cs, struct instance *in) {
@@ -265,7 +295,8 @@ void containers_forget_client(struct containers *cs, const struct client *client
 
 /* --- what gadget-watch says --- */
 
-static int on_added(struct containers *cs, const struct msg_container_added *info) {
+static int on_added(struct containers *cs, struct received *received) {
+        const struct msg_container_added *info = &received->msg->container_added;
         struct container *c = find(cs, info->mntns);
         struct msg_container_added copy;
 
@@ -283,9 +314,11 @@ static int on_added(struct containers *cs, const struct msg_container_added *inf
                         info_done(&copy);
                         return 0;
                 }
+                c->fds = CONTAINER_FDS_NONE;
                 LIST_INSERT_HEAD(&cs->list, c, link);
                 cs->n++;
         }
+        container_fds_take(cs, c, received);
         c->info = copy;
         c->gone_ns = 0;
         c->n_pending = tell_all(cs, c, info->serial, false);
@@ -320,6 +353,7 @@ static int on_farewell(struct loop_timer *timer) {
 static void say_goodbye(struct containers *cs, struct container *c) {
         pass(cs, c);
         c->gone_ns = now_ns();
+        container_fds_close(cs, c);
         (void)tell_all(cs, c, 0, false);
         cs->generation++;
         if (cs->farewell.index == 0)
@@ -346,6 +380,8 @@ static int on_ready(struct containers *cs, const struct msg_watch_ready *ready) 
                 next = LIST_NEXT(in, link);
                 if (in->waits_for_containers)
                         instance_begin(in);
+                else if (in->wants_all)
+                        tell_everything(cs, in);
         }
         answer_waiting(cs);
         return 0;
@@ -362,7 +398,7 @@ static int on_message(void *owner, struct received *received) {
         struct containers *cs = owner;
 
         if (received->type == MSG_CONTAINER_ADDED)
-                return on_added(cs, &received->msg->container_added);
+                return on_added(cs, received);
         if (received->type == MSG_CONTAINER_REMOVED)
                 return on_removed(cs, &received->msg->container_removed);
         return on_ready(cs, &received->msg->watch_ready);
@@ -460,6 +496,8 @@ static void give_up(struct containers *cs) {
                 next = LIST_NEXT(in, link);
                 if (in->waits_for_containers)
                         instance_fault(in, &err, NULL);
+                else if (in->wants_all)
+                        tell_everything(cs, in);
         }
 }
 
@@ -480,7 +518,12 @@ void containers_on_exit(struct containers *cs, int status) {
 }
 
 void containers_init(struct containers *cs, struct supervisor *sup) {
+        struct rlimit files;
+
         *cs = (struct containers){ .sup = sup, .pidfd = -1, .log_fd = -1 };
+        /* The other half is for clients and instances. */
+        cs->fds_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 0;
+        LIST_INIT(&cs->netns_list);
         LIST_INIT(&cs->list);
         LIST_INIT(&cs->waits);
 }

@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "ipc/channel.h"
+#include "supervisor/container-fds.h"
 
 struct supervisor;
 struct instance;
@@ -21,6 +22,7 @@ struct container {
         struct msg_container_added info; /* texts are ours */
         uint64_t gone_ns;                /* CLOCK_MONOTONIC; 0 = it lives */
         uint32_t n_pending;              /* brokers that have not said DONE */
+        struct container_fds fds;        /* until it ends */
 };
 LIST_HEAD(container_list, container);
 
@@ -48,6 +50,10 @@ struct containers {
         size_t n;
         struct container_wait_list waits;
         struct loop_timer farewell; /* forgets those that have ended */
+        struct container_netns_list netns_list;
+        size_t n_fds; /* of containers, open here */
+        size_t fds_max;
+        bool is_short_of_fds;
 };
 
 void containers_init(struct containers *cs, struct supervisor *sup);
@@ -65,6 +71,10 @@ void containers_join(struct containers *cs, struct instance *in);
 /* The instance is over, or its broker has said DONE: nobody waits for it. */
 void containers_leave(struct containers *cs, struct instance *in);
 void containers_on_done(struct containers *cs, uint32_t serial);
+
+/* Its broker wants fds: tells it of every container again, once it is known which there are. */
+void containers_want(struct containers *cs, struct instance *in,
+                     const struct msg_container_want *want);
 
 /* Answers container.list once there is a generation above `after`. */
 int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after);

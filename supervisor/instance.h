@@ -62,8 +62,11 @@ struct instance {
         bool is_inspect;
         struct selection selection;
         bool waits_for_containers; /* starts when they are known */
-        bool is_listed;            /* can be found; false = goes as soon as it can */
-        bool goes_when_final;      /* somebody wanted it gone: not kept for `attach` and `show` */
+        bool wants_netns;          /* its broker gets fds of containers */
+        bool wants_roots;
+        bool wants_all;       /* it waits for CONTAINER_ALL */
+        bool is_listed;       /* can be found; false = goes as soon as it can */
+        bool goes_when_final; /* somebody wanted it gone: not kept for `attach` and `show` */
         bool was_running;
         bool has_spare_id;   /* of the spare that it takes when it starts */
         uint64_t created_ns; /* CLOCK_REALTIME */

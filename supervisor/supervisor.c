@@ -148,9 +148,9 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         LIST_INIT(&sup->clients);
         LIST_INIT(&sup->transfers);
         LIST_INIT(&sup->inflight);
-        containers_init(&sup->containers, sup);
         server_init(&sup->server, options->root);
         raise_file_limit();
+        containers_init(&sup->containers, sup);
         umask(0022);
         r = paths_init(&sup->paths, options, err);
         if (r == 0)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 
@@ -113,4 +114,39 @@ ssize_t proc_arguments(pid_t pid, char *buf, size_t n) {
 
         path_of(pid, "cmdline", path, sizeof(path));
         return read_file(path, buf, n);
+}
+
+/* Behind the links of /proc are namespaces and directories, not paths: following is meant. */
+int proc_open_netns(pid_t pid, uint64_t *ret_id) {
+        cleanup_close int fd = -1;
+        struct stat st;
+        char path[64];
+
+        path_of(pid, "ns/net", path, sizeof(path));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        *ret_id = st.st_ino;
+        return TAKE_FD(fd);
+}
+
+int proc_open_root(pid_t pid) {
+        char path[64];
+        int fd;
+
+        path_of(pid, "root", path, sizeof(path));
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int proc_root(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino) {
+        struct stat st;
+        char path[64];
+
+        path_of(pid, "root", path, sizeof(path));
+        if (stat(path, &st) < 0)
+                return -errno;
+        *ret_dev = st.st_dev;
+        *ret_ino = st.st_ino;
+        return 0;
 }

@@ -19,5 +19,14 @@ int proc_parent(pid_t pid, pid_t *ret_parent, uint64_t *ret_started_ns);
 /* Arguments, each with its NUL; returns how many bytes there are. */
 ssize_t proc_arguments(pid_t pid, char *buf, size_t n);
 
+/* /proc/PID/ns/net, and the inode of what was opened. fd or -errno. */
+int proc_open_netns(pid_t pid, uint64_t *ret_id);
+
+/* /proc/PID/root, O_PATH. fd or -errno. */
+int proc_open_root(pid_t pid);
+
+/* Which directory that is. */
+int proc_root(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino);
+
 /* Target of /proc/PID/exe or cwd. */
 int proc_link(pid_t pid, const char *which, char *buf, size_t n);

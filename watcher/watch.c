@@ -2,6 +2,7 @@
 #include "watcher/watch.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
 
@@ -41,8 +42,44 @@ static const char *or_null(const char *text) {
         return text[0] ? text : NULL;
 }
 
+static bool is_inside(pid_t pid, uint64_t mntns) {
+        uint64_t found;
+
+        return proc_namespace(pid, "mnt", &found) == 0 && found == mntns;
+}
+
+static bool is_alive(const struct container *c) {
+        struct pollfd poll_fd = { .fd = c->pidfd, .events = POLLIN };
+
+        return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* What leads into the container: its network namespace unless that is the host's, and its root, in
+ * this order. The pid was its first process's all the while if that lives afterwards. */
+static size_t open_fds(struct container *c, struct msg_container_added *msg, int *fds) {
+        cleanup_close int netns_fd = proc_open_netns(c->pid, &c->netns);
+        cleanup_close int root_fd = proc_open_root(c->pid);
+        size_t n = 0;
+
+        if (!is_alive(c) || !is_inside(c->pid, c->mntns))
+                return 0;
+        msg->netns = c->netns;
+        msg->host_network = c->netns == c->watch->host_netns;
+        msg->has_netns_fd = netns_fd >= 0 && !msg->host_network;
+        msg->has_root_fd = root_fd >= 0;
+        if (proc_root(c->pid, &c->root_dev, &c->root_ino) < 0)
+                c->root_dev = c->root_ino = 0;
+        if (msg->has_netns_fd)
+                fds[n++] = TAKE_FD(netns_fd);
+        if (msg->has_root_fd)
+                fds[n++] = TAKE_FD(root_fd);
+        return n;
+}
+
 void container_report(struct container *c, uint32_t serial) {
         struct oci_info *info = &c->info;
+        int fds[CONTAINER_FDS_MAX];
+        size_t n_fds;
         struct msg_container_added msg = {
                 .serial = serial,
                 .mntns = c->mntns,
@@ -64,7 +101,10 @@ void container_report(struct container *c, uint32_t serial) {
         if (c->is_ignored)
                 return;
         c->is_reported = true;
-        (void)channel_send(c->watch->channel, MSG_CONTAINER_ADDED, &msg, NULL, 0);
+        n_fds = open_fds(c, &msg, fds);
+        (void)channel_send(c->watch->channel, MSG_CONTAINER_ADDED, &msg, fds, n_fds);
+        for (size_t i = 0; i < n_fds; i++)
+                close_fd(&fds[i]);
 }
 
 void container_name(struct container *c, const char *runtime, const struct oci_info *info) {
@@ -98,12 +138,6 @@ static int follow(struct container *c, pid_t pid) {
                            on_exit_of_first);
 }
 
-static bool is_inside(pid_t pid, uint64_t mntns) {
-        uint64_t found;
-
-        return proc_namespace(pid, "mnt", &found) == 0 && found == mntns;
-}
-
 static int on_exit_of_first(struct loop_io *io, uint32_t events) {
         struct container *c = container_of(io, struct container, exit_io);
         cleanup_free pid_t *pids = calloc(PIDS_MAX, sizeof(*pids));
@@ -111,8 +145,11 @@ static int on_exit_of_first(struct loop_io *io, uint32_t events) {
 
         (void)events;
         for (size_t i = 0; i < n; i++)
-                if (is_inside(pids[i], c->mntns) && follow(c, pids[i]) == 0)
+                if (is_inside(pids[i], c->mntns) && follow(c, pids[i]) == 0) {
+                        if (c->is_reported)
+                                container_report(c, 0);
                         return 0;
+                }
         container_free(c);
         return 0;
 }
@@ -192,6 +229,13 @@ static struct container *container_new(struct watch *watch, pid_t pid, uint64_t 
         return c;
 }
 
+static bool has_moved(const struct container *c) {
+        uint64_t netns, dev, ino;
+
+        return (proc_namespace(c->pid, "net", &netns) == 0 && netns != c->netns) ||
+               (proc_root(c->pid, &dev, &ino) == 0 && (dev != c->root_dev || ino != c->root_ino));
+}
+
 struct container *watch_consider(struct watch *watch, pid_t pid) {
         struct container *c;
         uint64_t mntns, netns;
@@ -201,9 +245,11 @@ struct container *watch_consider(struct watch *watch, pid_t pid) {
         c = watch_find(watch, mntns);
         if (!c)
                 return container_new(watch, pid, mntns);
-        /* It may have been seen between two unshare()s. */
+        /* It may have been seen between two unshare()s, or before it had a root of its own. */
         if (!c->is_named && proc_namespace(pid, "net", &netns) == 0)
                 c->netns = netns;
+        if (pid == c->pid && c->is_reported && has_moved(c))
+                container_report(c, 0);
         return c;
 }
 

@@ -32,6 +32,8 @@ struct container {
         uint64_t netns;
         uint64_t started_ns;
         uint64_t cgroup_id;
+        uint64_t root_dev; /* of the root directory that was reported; 0 = none was */
+        uint64_t root_ino;
         pid_t pid;
         int pidfd;
         struct loop_io exit_io;
@@ -112,7 +114,7 @@ struct container *watch_find(struct watch *watch, uint64_t mntns);
 /* Gives it what a runtime says of it. */
 void container_name(struct container *c, const char *runtime, const struct oci_info *info);
 
-/* Tells gadgetd; serial 0 = nobody waits. */
+/* Tells gadgetd, with fds of its network namespace and its root; serial 0 = nobody waits. */
 void container_report(struct container *c, uint32_t serial);
 void watch_done(struct watch *watch);
 

@@ -53,6 +53,7 @@ enum child_fd {
         X(INSNS_MAX,          1000000, "entries", "instructions of a program; the worker is ended")          \
         X(VERIFIER_LOG_MAX, (1 << 20), "bytes",   "verifier log handed back; cut at the front")              \
         X(CONTAINERS_MAX,        4096, "entries", "containers known at once; further ones are not listed")   \
+        X(NETNS_MAX,             1024, "entries", "network namespaces that one gadget goes into; further ones are left out") \
         X(SELECTION_MAX,         4096, "bytes",   "one list of containers of a run; refused")                  \
         X(CONTAINER_TEXT_MAX,     255, "bytes",   "a container's id, name, image and so on; left out")       \
         X(OCI_FILE_MAX,   (1 << 20), "bytes",     "state or bundle file of a container; not read")           \

@@ -93,6 +93,27 @@ static void test_listed(void **state) {
         env_stop(env);
 }
 
+/* gadgetd keeps the way into a container as long as that lives, and no longer: its file system
+ * could not be unmounted. */
+static void test_ways_in(void **state) {
+        struct env *env = *state;
+        size_t before;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        make_bundle(env, "stays", ",\"x\"");
+        env_start(env, "--no-spare", NULL);
+        assert_true(has_container(env, "gt-fds", false));
+        before = env_daemon_fds(env);
+        runc(env, "run -d", "stays", "gt-fds");
+        assert_true(WAIT_UNTIL(has_container(env, "gt-fds", true), WAIT_DEFAULT));
+        assert_true(WAIT_UNTIL(env_daemon_fds(env) == before + 2, WAIT_DEFAULT));
+        runc(env, "delete -f", "stays", "gt-fds");
+        assert_true(WAIT_UNTIL(has_container(env, "gt-fds", false), WAIT_DEFAULT));
+        assert_true(WAIT_UNTIL(env_daemon_fds(env) == before, WAIT_DEFAULT));
+        env_stop(env);
+}
+
 static size_t count_rows(struct run *run, const char *prefix) {
         json_t *rows = run_rows(run), *row;
         size_t i, n = 0;
@@ -188,10 +209,8 @@ static void test_wrong_selection(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_listed),
-                TEST(test_first_exec),
-                TEST(test_large_bundle),
-                TEST(test_wrong_selection),
+                TEST(test_listed),       TEST(test_ways_in),         TEST(test_first_exec),
+                TEST(test_large_bundle), TEST(test_wrong_selection),
         };
 
         return test_main("containers", tests, ARRAY_SIZE(tests), NULL, NULL);

@@ -49,11 +49,38 @@ static void test_arguments(void **state) {
         assert_int_equal(path[0], '/');
 }
 
+static void test_ways_in(void **state) {
+        struct stat st, root;
+        uint64_t id = 0, dev, ino;
+        int fd;
+
+        (void)state;
+        assert_int_equal(stat("/proc/self/ns/net", &st), 0);
+        fd = proc_open_netns(getpid(), &id);
+        assert_true(fd >= 0);
+        assert_int_equal(id, st.st_ino);
+        close(fd);
+        fd = proc_open_root(getpid());
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(stat("/", &root), 0);
+        assert_int_equal(st.st_ino, root.st_ino);
+        assert_int_equal(st.st_dev, root.st_dev);
+        close(fd);
+        assert_int_equal(proc_root(getpid(), &dev, &ino), 0);
+        assert_int_equal(dev, root.st_dev);
+        assert_int_equal(ino, root.st_ino);
+        assert_true(proc_open_netns(INT_MAX, &id) < 0);
+        assert_true(proc_open_root(INT_MAX) < 0);
+        assert_true(proc_root(INT_MAX, &dev, &ino) < 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_namespace),
                 cmocka_unit_test(test_parent),
                 cmocka_unit_test(test_arguments),
+                cmocka_unit_test(test_ways_in),
         };
 
         return test_main("watcher-procfs", tests, ARRAY_SIZE(tests), NULL, NULL);
