@@ -35,7 +35,7 @@ static uint32_t possible_cpus(void) {
                 if (parse_u32(last, 0, 65535, &n) == 0)
                         return n + 1;
         }
-        return (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+        return (uint32_t)MAX(sysconf(_SC_NPROCESSORS_CONF), 1L);
 }
 
 /* A mount of ours that is attached nowhere: nobody sees it, and it goes with the last fd. The

@@ -35,6 +35,7 @@ const size_t n_global_options = ARRAY_SIZE(global_options);
 #define TYPED_COUNT       0, OPTION_TEXT, "N"
 #define TYPED_KEEP        0, OPTION_SWITCH, NULL
 #define TYPED_IFACE       0, OPTION_TEXT, "NAME"
+#define TYPED_PERF_BUFFERS 0, OPTION_SWITCH, NULL
 #define TYPED_ROW(_key, _letter, _type, _value, _member, _doc) { _key, _letter, _type, offsetof(struct args, run_options[_member]), _value, _doc },
 #define TYPED(...) TYPED_ROW(__VA_ARGS__)
 #define RUN_OPTION(_name, _key, _alias, _doc) TYPED(_key, TYPED_##_name, RUN_OPTION_##_name, _doc)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "worker/buffers.h"
 #include "worker/gadget.h"
 
 #define SEPARATOR "___"
@@ -149,10 +150,12 @@ static int add_tracer(struct gadget *g, const char *name, struct bpf_map *map, u
                 return error_prefix(err, r, "tracer '%s'", name);
         /* The value that a declaration may have given was for us; the kernel wants none in a ring
          * buffer. */
-        (void)bpf_map__set_key_size(map, map_type == BPF_MAP_TYPE_RINGBUF ? 0 : sizeof(uint32_t));
-        (void)bpf_map__set_value_size(map, map_type == BPF_MAP_TYPE_RINGBUF ? 0 : sizeof(uint32_t));
-        if (map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
-                (void)bpf_map__set_max_entries(map, g->start->n_cpus);
+        if (map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY) {
+                buffer_be_perf(map, g->start->n_cpus);
+        } else {
+                (void)bpf_map__set_key_size(map, 0);
+                (void)bpf_map__set_value_size(map, 0);
+        }
         return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gadget/api.h"
 #include "worker/attach.h"
+#include "worker/buffers.h"
 #include "worker/container.h"
 #include "worker/elf-check.h"
 
@@ -218,7 +219,9 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
                                          "variable '%s' lies outside of its section",
                                          FILTER_BY_MNTNS);
         }
-        r = attach_prepare(g, err);
+        r = buffers_choose(g, err);
+        if (r == 0)
+                r = attach_prepare(g, err);
         if (r == 0)
                 r = map_sizes_apply(g->object, g->start->n_cpus, &g->map_sizes, err);
         if (r < 0)

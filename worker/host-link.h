@@ -67,7 +67,13 @@ uint32_t host_fd_handle(int fd);
 /* --- host.c, for the others --- */
 uint32_t host_n_cpus(void);
 bool host_reads_maps_directly(void);
-struct bytes host_btf(void); /* the kernel's BTF; empty = none */
+
+/* --- host-btf.c: the kernel's types, as libbpf reads them --- */
+void host_btf_init(int take_fd); /* -1 = this kernel has none */
+/* Where they could not be mapped. Not before START: a worker that only waits is to be small. */
+int host_btf_read(void);
+void host_btf_done(void);
+struct bytes host_btf(void); /* empty = none */
 int host_btf_fd(void);
 
 /* --- host-syscall.c --- */

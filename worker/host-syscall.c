@@ -163,11 +163,14 @@ static int batch_lookup(union bpf_attr *attr, const struct host_object *map,
         r = host_call(&call);
         if (r < 0 && r != -ENOENT)
                 return r;
+        keys = (size_t)call.handle * map->key_size;
+        if (call.handle > batch->count ||
+            call.out_len < full + keys + (size_t)(call.handle * map->value_size))
+                return -EPROTO;
         attr->batch.count = call.handle;
         memcpy(PTR(attr->batch.out_batch), out, used);
-        memcpy(PTR(attr->batch.keys), out + full, (size_t)call.handle * map->key_size);
-        memcpy(PTR(attr->batch.values), out + full + (size_t)call.handle * map->key_size,
-               (size_t)(call.handle * map->value_size));
+        memcpy(PTR(attr->batch.keys), out + full, keys);
+        memcpy(PTR(attr->batch.values), out + full + keys, (size_t)(call.handle * map->value_size));
         return r;
 }
 

@@ -2,6 +2,7 @@
 #include "worker/host.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/bpf.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 #include "worker/host-link.h"
 #include "worker/sandbox.h"
 
-#define FDS_MAX 4 /* that come with one message */
+#define FDS_MAX 4     /* that come with one message */
+#define CPUS_MAX 8192 /* more than any kernel is built for */
 
 static struct {
         int fd;
@@ -30,9 +32,7 @@ static struct {
         void (*on_container)(const uint8_t *data, size_t len);
         bool is_direct; /* bpf() may read maps by itself */
         struct broker_hello hello;
-        int btf_fd;
-        struct bytes btf;
-} host = { .fd = -1, .poll_fd = -1, .btf_fd = -1 };
+} host = { .fd = -1, .poll_fd = -1 };
 
 uint32_t host_n_cpus(void) {
         return host.hello.n_cpus;
@@ -40,14 +40,6 @@ uint32_t host_n_cpus(void) {
 
 bool host_reads_maps_directly(void) {
         return host.is_direct;
-}
-
-struct bytes host_btf(void) {
-        return host.btf;
-}
-
-int host_btf_fd(void) {
-        return host.btf_fd;
 }
 
 /* A worker without its broker has nobody to tell, and nothing to do. */
@@ -181,6 +173,8 @@ static int receive_reply(struct host_call *call) {
                         continue;
                 }
                 wanted = frame.total;
+                if (wanted < sizeof(reply))
+                        lost();
                 /* Counted as sent: what did not fit is skipped. */
                 got += MIN(wanted - got, (size_t)BROKER_CHUNK_MAX);
         } while (got < wanted);
@@ -239,50 +233,6 @@ static int receive_message(enum broker_type type, uint8_t **ret_data, size_t *re
         return 0;
 }
 
-/* Linux maps its BTF since 6.15: then these are the kernel's own pages, and take no memory. */
-static void map_btf(void) {
-        struct stat st;
-        void *data;
-
-        if (host.btf_fd < 0 || fstat(host.btf_fd, &st) < 0)
-                return;
-        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, host.btf_fd,
-                    0);
-        if (data != MAP_FAILED)
-                host.btf = BYTES(data, (size_t)st.st_size);
-}
-
-/* Before 6.15 it is read, a page at a time. Not before START: a worker that only waits is to be
- * small. */
-static int read_btf(void) {
-        struct stat st;
-        uint8_t *data;
-        size_t done = 0;
-
-        if (fstat(host.btf_fd, &st) < 0)
-                return -errno;
-        data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                    -1, 0);
-        if (data == MAP_FAILED)
-                return -errno;
-        while (done < (size_t)st.st_size) {
-                ssize_t n = pread(host.btf_fd, data + done, (size_t)st.st_size - done, (off_t)done);
-
-                if (n <= 0)
-                        break;
-                done += (size_t)n;
-        }
-        host.btf = BYTES(data, (size_t)st.st_size);
-        return 0;
-}
-
-static void forget_btf(void) {
-        if (host.btf.len > 0)
-                munmap((void *)(uintptr_t)host.btf.data, host.btf.len);
-        host.btf = BYTES(NULL, 0);
-        close_fd(&host.btf_fd);
-}
-
 static int receive_hello(struct error *err) {
         cleanup_free uint8_t *data = NULL;
         int fds[FDS_MAX] = { -1, -1, -1, -1 }, r;
@@ -292,8 +242,12 @@ static int receive_hello(struct error *err) {
         if (r < 0 || len != sizeof(host.hello))
                 return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker did not say hello");
         memcpy(&host.hello, data, len);
-        host.btf_fd = fds[0];
-        map_btf();
+        /* What per-CPU values are read into is made for so many. */
+        if (host.hello.n_cpus == 0 || host.hello.n_cpus > CPUS_MAX)
+                return error_set(err, ERROR_INTERNAL, -EPROTO,
+                                 "the broker says that this machine has %" PRIu32 " CPUs",
+                                 host.hello.n_cpus);
+        host_btf_init(fds[0]);
         return 0;
 }
 
@@ -309,12 +263,12 @@ static int receive_start(struct host_start *ret, struct error *err) {
                 lost();
         if (r < 0 || len < sizeof(start) || fds[FDS_MAX - 1] < 0)
                 return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker's start is malformed");
-        if (host.btf_fd >= 0 && host.btf.len == 0) {
-                r = read_btf();
-                if (r < 0)
-                        log_warning_errno(r, "cannot read the kernel's BTF, going on without");
-        }
+        r = host_btf_read();
+        if (r < 0)
+                log_warning_errno(r, "cannot read the kernel's BTF, going on without");
         memcpy(&start, data, sizeof(start));
+        if (start.image_len > len - sizeof(start))
+                return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker's start is malformed");
         image = strndup((char *)data + sizeof(start), start.image_len);
         if (!image)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory");
@@ -328,7 +282,7 @@ static int receive_start(struct host_start *ret, struct error *err) {
                 .definition_fd = fds[1],
                 .ring_fd = fds[2],
                 .bell_fd = fds[3],
-                .btf_fd = host.btf_fd,
+                .btf_fd = host_btf_fd(),
                 .n_cpus = host.hello.n_cpus,
         };
         /* The parameters live on in it. */
@@ -442,7 +396,7 @@ int host_ready(struct bytes schema, struct error *err) {
         struct host_call call = CALL(BROKER_READY, PART(schema.data, schema.len));
         int r;
 
-        forget_btf();
+        host_btf_done();
         r = host_call(&call);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");

@@ -26,6 +26,13 @@ struct host_start {
  * valid for ever. */
 int host_init(int channel_fd, struct host_start *ret, struct error *err);
 
+/* Whether the kernel's BTF has this name, of an enumerator for example; true when there is no BTF,
+ * which then cannot decide anything. */
+bool host_btf_has(const char *name);
+
+/* From now on it has no name that begins so, neither for us nor for libbpf. */
+int host_btf_hide(const char *prefix);
+
 /* The real fd behind libbpf's placeholder for a map that this worker reads (ring, map, stack map).
  * Owned by the caller. */
 int host_map_fd(int placeholder_fd, int *ret_fd);

@@ -18,7 +18,7 @@ static int open_ring(struct tracer *t, const struct source *source, struct error
 static int open_perf(struct tracer *t, const struct source *source, struct error *err) {
         size_t n_online = 0;
 
-        t->perf = calloc(MAX(t->n_cpus, 1u), sizeof(*t->perf));
+        t->perf = calloc(t->n_cpus, sizeof(*t->perf));
         if (!t->perf)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for perf buffers");
         for (uint32_t cpu = 0; cpu < t->n_cpus; cpu++) {
@@ -55,7 +55,7 @@ int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
                         return error_set(err, ERROR_UNAVAILABLE, r, "map '%s' cannot be read: %s",
                                          bpf_map__name(source->lost), strerror(-r));
         }
-        t->lost_slots = calloc(t->n_cpus ? t->n_cpus : 1, sizeof(*t->lost_slots));
+        t->lost_slots = calloc(t->n_cpus, sizeof(*t->lost_slots));
         if (!t->lost_slots)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for data source '%s'",
                                  source->name);

@@ -44,6 +44,49 @@ static void test_perf_event_array(void **state) {
         env_stop(env);
 }
 
+/* What the kernel has of the gadget, by type: "show" tells. */
+static bool has_map_type(struct env *env, const char *name, const char *type) {
+        json_t *shown = env_ctl_json(env, "show", name, "-o", "json", NULL), *item;
+        json_t *types = row_get(shown, "permissions.maps");
+        bool has = false;
+        size_t i;
+
+        json_array_foreach(types, i, item) has |= str_eq(json_string_value(item), type);
+        json_decref(shown);
+        return has;
+}
+
+/* GADGET_TRACER_MAP() where a kernel has no ring buffers: the same rows by the other way. */
+static void test_ring_buffer_by_perf(void **state) {
+        static const char *const buffers[] = { "--perf-buffers=false", "--perf-buffers" };
+        struct env *env = *state;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        signal(SIGUSR1, SIG_IGN);
+        for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+                char filter[64];
+                struct run *run;
+                json_t *rows;
+
+                snprintf(filter, sizeof(filter), "sig==SIGUSR1,proc.pid==%d", getpid());
+                env_ctl(env, 0, "run", "trace_signal", "--detach", "--name", "t", "--host",
+                        "--filter", filter, buffers[i], NULL);
+                assert_int_equal(has_map_type(env, "t", "perf_event_array"), i);
+                assert_int_equal(has_map_type(env, "t", "ringbuf"), !i);
+                for (int k = 0; k < N; k++)
+                        kill(getpid(), SIGUSR1);
+                run = env_run(env, "attach", "t", "--tail", "all", "-o", "json", NULL);
+                env_ctl(env, 0, "stop", "t", NULL);
+                assert_int_equal(run_exit(run), 0);
+                rows = run_rows(run);
+                assert_int_equal(json_array_size(rows), N);
+                json_decref(rows);
+        }
+        env_stop(env);
+}
+
 static void test_iterator_type(void **state) {
         struct env *env = *state;
         bool is_here = false;
@@ -84,6 +127,7 @@ static void test_maps_by_prefix(void **state) {
 
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_perf_event_array),
+        ENV_TEST(test_ring_buffer_by_perf),
         ENV_TEST(test_iterator_type),
         ENV_TEST(test_maps_by_prefix),
 };

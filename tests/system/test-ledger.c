@@ -5,6 +5,7 @@
  * makes a known number of calls, each of which is one event.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -17,23 +18,29 @@
 #define KERNEL_FULL 200000 /* calls, far more than a ring of 4 KiB holds between two looks */
 #define BURST 1000
 
-/* { "pid": "PID" } */
-static struct bytes pid_param(pid_t pid) {
-        static uint8_t map[32];
+static uint8_t *put_pair(uint8_t *p, const char *key, const char *value) {
+        p = mp_put_str(p, key, (uint32_t)strlen(key));
+        return mp_put_str(p, value, (uint32_t)strlen(value));
+}
+
+/* { "pid": "PID", "perf-buffers": "true" or "false" } */
+static struct bytes params(pid_t pid, bool perf_buffers) {
+        static uint8_t map[64];
         char text[16];
         uint8_t *p;
-        int n = snprintf(text, sizeof(text), "%d", pid);
 
-        p = mp_put_map(map, 1);
-        p = mp_put_str(p, "pid", 3);
-        p = mp_put_str(p, text, (uint32_t)n);
+        snprintf(text, sizeof(text), "%d", pid);
+        p = mp_put_map(map, 2);
+        p = put_pair(p, "pid", text);
+        p = put_pair(p, "perf-buffers", perf_buffers ? "true" : "false");
         return BYTES(map, p - map);
 }
 
-static void start(struct peer *peer, const char *object, pid_t pid, uint64_t ring_size) {
+static void start_with(struct peer *peer, const char *object, struct bytes params,
+                       uint64_t ring_size) {
         cleanup_buf struct buf data = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
         struct req_instance_run run = {
-                .params = pid_param(pid),
+                .params = params,
                 .name = "flood",
                 .detach = true,
                 .ring_size = ring_size,
@@ -46,6 +53,10 @@ static void start(struct peer *peer, const char *object, pid_t pid, uint64_t rin
         run.object = BYTES(data.data, data.len);
         if (peer_call(peer, METHOD_INSTANCE_RUN, &run, &reply, &error) < 0)
                 fail_msg("run %s: %s", object, error.message);
+}
+
+static void start(struct peer *peer, const char *object, pid_t pid, uint64_t ring_size) {
+        start_with(peer, object, params(pid, false), ring_size);
 }
 
 static struct peer *attach(struct env *env) {
@@ -103,6 +114,40 @@ static void test_full_kernel_ring(void **state) {
         assert_true(peer_wait_done(reader, WAIT_DEFAULT));
         assert_balances(reader, KERNEL_FULL);
         assert_true(reader->ledger.dropped_kernel_full > 0);
+        assert_int_equal(reader->ledger.dropped, reader->ledger.dropped_kernel_full);
+        peer_free(reader);
+        peer_free(control);
+        act_end(&child);
+        env_stop(env);
+}
+
+/* The same where a kernel has no ring buffers: the gadget reserves in memory of its own and sends
+ * to a perf buffer of its CPU, which fills up while the worker is stopped. */
+static void test_full_perf_buffers(void **state) {
+        struct env *env = *state;
+        struct peer *control, *reader;
+        struct act_child child;
+        pid_t broker, worker;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, "--no-spare", NULL);
+        act_fork(&child);
+        control = peer_new(env_connect(env));
+        start_with(control, "ring2m", params(child.pid, true), 0);
+        reader = attach(env);
+        broker = env_child(env, run_pid(env->daemon), "gadget-broker");
+        worker = env_child(env, broker, "gadget-worker");
+        assert_true(worker > 0);
+        act_flood(&child, BURST);
+        assert_true(WAIT_UNTIL((peer_wait_done(reader, 0), reader->n_rows == BURST), WAIT_DEFAULT));
+        assert_int_equal(kill(worker, SIGSTOP), 0);
+        act_flood(&child, KERNEL_FULL);
+        assert_int_equal(kill(worker, SIGCONT), 0);
+        stop(control);
+        assert_true(peer_wait_done(reader, WAIT_DEFAULT));
+        assert_balances(reader, BURST + KERNEL_FULL);
+        assert_true(reader->ledger.dropped_kernel_full > KERNEL_FULL / 2);
         assert_int_equal(reader->ledger.dropped, reader->ledger.dropped_kernel_full);
         peer_free(reader);
         peer_free(control);
@@ -204,9 +249,8 @@ static void test_stuck_client_loses_alone(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_full_kernel_ring),
-        ENV_TEST(test_overwritten_event_ring),
-        ENV_TEST(test_ring_size_limits),
+        ENV_TEST(test_full_kernel_ring),         ENV_TEST(test_full_perf_buffers),
+        ENV_TEST(test_overwritten_event_ring),   ENV_TEST(test_ring_size_limits),
         ENV_TEST(test_stuck_client_loses_alone),
 };
 
