@@ -389,6 +389,8 @@ void args_done(struct args *args) {
         free(args->params);
         free(args->words.items);
         free(args->annotations.items);
+        free(args->platforms.items);
+        free(args->cflags.items);
         free(args->keys.items);
         *args = (struct args){ 0 };
 }

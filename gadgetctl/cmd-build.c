@@ -10,6 +10,7 @@
 #include "gadgetctl/compile.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/session.h"
+#include "gadgetctl/sources.h"
 #include "ipc/mp.h"
 
 #define ANNOTATIONS_MAX 128
@@ -169,23 +170,56 @@ static int put_object(struct buf *out, const char *name, const struct buf *objec
         return 0;
 }
 
-static int compile_all(const struct args *args, const char *program, struct buf *objects,
-                       struct error *err) {
-        uint8_t *p = buf_reserve(objects, MP_HEADER_MAX);
+/* "linux/amd64,arm64": all that is asked for, or every platform there is. */
+static int read_platforms(const struct args *args, bool wanted[_TARGET_MAX], struct error *err) {
+        for (enum target target = 0; target < _TARGET_MAX; target++)
+                wanted[target] = args->platforms.n == 0;
+        for (size_t i = 0; i < args->platforms.n; i++) {
+                cleanup_free char *copy = strdup(args->platforms.items[i]);
+                char *rest = copy, *word;
 
-        if (!p)
-                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
-        objects->len = (size_t)(mp_put_map(p, _TARGET_MAX) - objects->data);
-        for (enum target target = 0; target < _TARGET_MAX; target++) {
-                cleanup_buf struct buf object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
-                int r = compile(args, program, target, &object, err);
+                if (!copy)
+                        return -ENOMEM;
+                while ((word = strsep(&rest, ","))) {
+                        enum target target;
 
-                if (r == 0)
-                        r = put_object(objects, target_names[target], &object);
-                if (r < 0)
-                        return r;
+                        if (target_of(word, &target) < 0)
+                                return error_set(err, ERROR_INVALID, -EINVAL,
+                                                 "--platform: '%.60s' is not linux/amd64 or "
+                                                 "linux/arm64",
+                                                 word);
+                        wanted[target] = true;
+                }
         }
         return 0;
+}
+
+static int compile_all(const struct args *args, const char *program, struct buf *objects,
+                       struct error *err) {
+        bool wanted[_TARGET_MAX];
+        uint32_t n = 0;
+        uint8_t *p;
+        int r;
+
+        r = read_platforms(args, wanted, err);
+        if (r < 0)
+                return r;
+        for (enum target target = 0; target < _TARGET_MAX; target++)
+                n += wanted[target];
+        p = buf_reserve(objects, MP_HEADER_MAX);
+        if (!p)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        objects->len = (size_t)(mp_put_map(p, n) - objects->data);
+        for (enum target target = 0; target < _TARGET_MAX && r == 0; target++) {
+                cleanup_buf struct buf object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
+
+                if (!wanted[target])
+                        continue;
+                r = compile(args, program, target, &object, err);
+                if (r == 0)
+                        r = put_object(objects, target_names[target], &object);
+        }
+        return r;
 }
 
 /* --- the command --- */
@@ -250,7 +284,11 @@ static int prepare(const struct args *args, const struct build_what *what,
         struct annotations_out pairs = { .body = BUF_INIT(ANNOTATIONS_SIZE) };
         int r;
 
-        r = sources_find(what->dir, args->prog, args->definition, &sources, err);
+        r = sources_find(&(struct sources_spec){ .dir = what->dir,
+                                                 .program = args->prog,
+                                                 .definition = args->definition,
+                                                 .file = args->build_file },
+                         &sources, err);
         if (r == 0)
                 r = read_created(&request->created, err);
         if (r == 0 && sources.definition) {

@@ -12,6 +12,7 @@
 #include "gadgetctl/object.h"
 #include "gadgetctl/registry.h"
 #include "gadgetctl/signals.h"
+#include "gadgetctl/sources.h"
 #include "ipc/mp.h"
 
 enum subject { SUBJECT_IMAGE, SUBJECT_DIRECTORY, SUBJECT_OBJECT };
@@ -81,7 +82,8 @@ static int load_directory(const struct args *args, const char *dir, struct run *
         cleanup(sources_done) struct sources sources = { 0 };
         int r;
 
-        r = sources_find(dir, NULL, args->definition, &sources, err);
+        r = sources_find(&(struct sources_spec){ .dir = dir, .definition = args->definition },
+                         &sources, err);
         if (r == 0)
                 r = compile(args, sources.program, TARGET_NATIVE, &run->object, err);
         if (r == 0 && sources.definition)

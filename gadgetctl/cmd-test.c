@@ -29,6 +29,7 @@
 #include "gadgetctl/diag.h"
 #include "gadgetctl/session.h"
 #include "gadgetctl/signals.h"
+#include "gadgetctl/sources.h"
 
 #define EXPECTATIONS_MAX 64
 #define WORDS_MAX 64
@@ -456,7 +457,7 @@ static void test_done(struct test *test) {
 static int build(const struct args *args, struct buf *object, struct buf *definition,
                  struct error *err) {
         cleanup(sources_done) struct sources sources = { 0 };
-        int r = sources_find(args->words.items[0], NULL, NULL, &sources, err);
+        int r = sources_find(&(struct sources_spec){ .dir = args->words.items[0] }, &sources, err);
 
         if (r == 0)
                 r = compile(args, sources.program, TARGET_NATIVE, object, err);

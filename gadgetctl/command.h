@@ -82,6 +82,9 @@ struct args {
         const char *prog;
         const char *definition;
         const char *tag;
+        const char *build_file;
+        struct word_list platforms;
+        struct word_list cflags;
         struct word_list annotations;
 
         struct param *params;

@@ -149,6 +149,9 @@ static const struct option_info show_options[] = {
 static const struct option_info build_options[] = {
         VALUE("prog", 0, OPTION_TEXT, prog, "FILE", "eBPF C source; default DIR/program.bpf.c", NULL, COMPLETE_FILE),
         VALUE("definition", 0, OPTION_TEXT, definition, "FILE", "gadget.yaml; default DIR/gadget.yaml", NULL, COMPLETE_FILE),
+        VALUE("file", 'f', OPTION_TEXT, build_file, "FILE", "What the sources are called; default DIR/build.yaml if there is one", NULL, COMPLETE_FILE),
+        VALUE("platform", 0, OPTION_LIST, platforms, "LIST", "Build only for these: linux/amd64, linux/arm64; may stand several times"),
+        VALUE("cflags", 0, OPTION_LIST, cflags, "OPTIONS", "More options for clang, such as \"-DNAME=1 -I ../include\"; those that could write are refused"),
         VALUE("tag", 't', OPTION_TEXT, tag, "NAME[:TAG]", "Name of the image; default the name of DIR", NULL, COMPLETE_IMAGE),
         VALUE("annotation", 0, OPTION_LIST, annotations, "KEY=VALUE", "Annotation of the image; may stand several times"),
 };
@@ -196,7 +199,7 @@ const struct command commands[] = {
         { .name = "build", .aliases = { "image build" }, .arguments = "[DIR] [NAME[:TAG]]", .summary = "Compile a gadget and pack it as an image",
           .description =
                 "Compiles DIR/program.bpf.c (or --prog) for amd64 and arm64 with clang, as the user who calls, and packs the objects with "
-                "DIR/gadget.yaml (or --definition). The compiler is $CLANG or clang, the stripper $LLVM_STRIP or llvm-strip; "
+                "DIR/gadget.yaml (or --definition); DIR/build.yaml may name other files of DIR (ebpfsource, metadata). The compiler is $CLANG or clang, the stripper $LLVM_STRIP or llvm-strip; "
                 "$SOURCE_DATE_EPOCH is the image's time when it is set. Prints NAME@DIGEST.",
           OPTIONS(build_options), .words_max = 2, .complete = COMPLETE_DIRECTORY, .run = cmd_build },
         { .name = "pull", .aliases = { "image pull" }, .arguments = "IMAGE", .summary = "Fetch an image from a registry",

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "gadget/api.h"
+#include "gadgetctl/cflags.h"
 #include "gadgetctl/session.h"
 
 extern char **environ;
@@ -24,64 +25,10 @@ static const char *const target_macros[_TARGET_MAX] = {
         [TARGET_ARM64] = "-D__TARGET_ARCH_arm64",
 };
 
-void sources_done(struct sources *sources) {
-        free(sources->program);
-        free(sources->definition);
-        *sources = (struct sources){ 0 };
-}
-
-/* clang takes "-x" for an option and "@x" for a file of options. */
-static int check_name(const char *path, struct error *err) {
-        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-        if (path[0] == '-' || path[0] == '@' || name[0] == '-' || name[0] == '@')
-                return error_set(err, ERROR_INVALID, -EINVAL,
-                                 "'%s': a file name that starts with '-' or '@' is not compiled",
-                                 path);
-        return 0;
-}
-
 static bool exists(const char *path) {
         struct stat st;
 
         return stat(path, &st) == 0;
-}
-
-static char *in_dir(const char *dir, const char *name) {
-        char *path;
-
-        return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
-}
-
-int sources_find(const char *dir, const char *program, const char *definition, struct sources *ret,
-                 struct error *err) {
-        struct sources found = {
-                .program = program ? strdup(program) : in_dir(dir, "program.bpf.c"),
-                .definition = definition ? strdup(definition)
-                              : dir      ? in_dir(dir, "gadget.yaml")
-                                         : NULL,
-        };
-        int r = 0;
-
-        if (!found.program || ((dir || definition) && !found.definition))
-                r = error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
-        if (r == 0)
-                r = check_name(found.program, err);
-        if (r == 0 && !exists(found.program))
-                r = error_set(err, ERROR_NOT_FOUND, -ENOENT, "there is no '%s'", found.program);
-        if (r == 0 && definition && !exists(definition))
-                r = error_set(err, ERROR_NOT_FOUND, -ENOENT, "there is no '%s'", definition);
-        if (r < 0) {
-                sources_done(&found);
-                return r;
-        }
-        /* In a directory the definition is optional. */
-        if (found.definition && !exists(found.definition)) {
-                free(found.definition);
-                found.definition = NULL;
-        }
-        *ret = found;
-        return 0;
 }
 
 static const char *from_environment(const char *name, const char *otherwise) {
@@ -133,13 +80,64 @@ static char *prefix_map(const char *program) {
         return asprintf(&option, "-ffile-prefix-map=%s=.", real) < 0 ? NULL : option;
 }
 
+int target_of(const char *platform, enum target *ret) {
+        const char *arch = str_after(platform, "linux/") ?: platform;
+
+        for (enum target target = 0; target < _TARGET_MAX; target++)
+                if (str_eq(arch, target_names[target])) {
+                        *ret = target;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/* The directories that belong to one call of the compiler. */
+struct places {
+        char *include;
+        char *arch_include;
+        char *map;
+        char *source;
+};
+
+static void places_done(struct places *places) {
+        free(places->include);
+        free(places->arch_include);
+        free(places->map);
+        free(places->source);
+}
+
+static int find_places(const struct args *args, const char *program, enum target target,
+                       struct places *ret, struct error *err) {
+        cleanup_free char *sdk = path_in_root(args, GADGET_DATADIR "/sdk/");
+
+        *ret = (struct places){
+                .include = path_in_root(args, GADGET_DATADIR "/sdk/include"),
+                .map = prefix_map(program),
+                .source = realpath(program, NULL),
+        };
+        if (!sdk || asprintf(&ret->arch_include, "%s%s", sdk, target_names[target]) < 0)
+                ret->arch_include = NULL;
+        if (!ret->include || !ret->arch_include || !ret->map || !ret->source)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        if (!exists(ret->include))
+                return error_set(err, ERROR_UNAVAILABLE, -ENOENT,
+                                 "the headers for gadgets are not installed: there is no '%s'",
+                                 ret->include);
+        return 0;
+}
+
 static int run_clang(const struct args *args, const char *program, enum target target,
                      const char *object, struct error *err) {
-        cleanup_free char *include = path_in_root(args, GADGET_DATADIR "/sdk/include");
-        cleanup_free char *sdk = path_in_root(args, GADGET_DATADIR "/sdk/");
-        cleanup_free char *arch_include = NULL, *map = prefix_map(program),
-                          *real = realpath(program, NULL);
-        const char *argv[] = {
+        cleanup(places_done) struct places places = { .include = NULL };
+        cleanup(cflags_done) struct cflags cflags = { .n = 0 };
+        int r;
+
+        r = cflags_read(&args->cflags, &cflags, err);
+        if (r == 0)
+                r = find_places(args, program, target, &places, err);
+        if (r < 0)
+                return r;
+        const char *const first[] = {
                 from_environment("CLANG", "clang"),
                 "-target",
                 "bpf",
@@ -148,9 +146,9 @@ static int run_clang(const struct args *args, const char *program, enum target t
                 "-Wall",
                 target_macros[target],
                 "-I",
-                include,
+                places.include,
                 "-I",
-                NULL,
+                places.arch_include,
 #if defined(__aarch64__)
                 "-idirafter",
                 "/usr/include/aarch64-linux-gnu",
@@ -158,26 +156,16 @@ static int run_clang(const struct args *args, const char *program, enum target t
                 "-idirafter",
                 "/usr/include/x86_64-linux-gnu",
 #endif
-                map,
-                "-fdebug-compilation-dir=.",
-                "-c",
-                real,
-                "-o",
-                object,
-                NULL
         };
+        /* Behind the user's, so that these are not theirs to change. */
+        const char *const last[] = {
+                places.map, "-fdebug-compilation-dir=.", "-c", places.source, "-o", object, NULL
+        };
+        const char *argv[ARRAY_SIZE(first) + CFLAGS_MAX + ARRAY_SIZE(last)];
 
-        if (asprintf(&arch_include, "%s%s", sdk ? sdk : "", target_names[target]) < 0)
-                arch_include = NULL;
-        if (!include || !sdk || !arch_include || !map || !real)
-                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
-        if (!exists(include))
-                return error_set(err, ERROR_UNAVAILABLE, -ENOENT,
-                                 "the headers for gadgets are not installed: there is no '%s'",
-                                 include);
-        for (size_t i = 0; i < ARRAY_SIZE(argv) - 1; i++)
-                if (!argv[i])
-                        argv[i] = arch_include;
+        memcpy(argv, first, sizeof(first));
+        memcpy(argv + ARRAY_SIZE(first), cflags.words, cflags.n * sizeof(*argv));
+        memcpy(argv + ARRAY_SIZE(first) + cflags.n, last, sizeof(last));
         return run_tool(argv, err);
 }
 
@@ -196,6 +184,12 @@ int read_input(const char *path, const char *what, struct buf *b, struct error *
                 return error_set(err, ERROR_INVALID, r, "cannot read %s '%s': %s", what, path,
                                  strerror(-r));
         return 0;
+}
+
+static char *in_dir(const char *dir, const char *name) {
+        char *path;
+
+        return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
 static int compile_in(const struct args *args, const char *dir, const char *program,

@@ -16,20 +16,11 @@ extern const char *const target_names[_TARGET_MAX]; /* "amd64", "arm64": as imag
 #define TARGET_NATIVE TARGET_AMD64
 #endif
 
-/* What a gadget is made of, as found or named. */
-struct sources {
-        char *program;    /* C source */
-        char *definition; /* gadget.yaml, NULL = there is none */
-};
-void sources_done(struct sources *sources);
+/* "linux/arm64" or "arm64"; -EINVAL for anything else. */
+int target_of(const char *platform, enum target *ret);
 
-/* dir NULL = the program must be named. Names that could be taken for an option ("-x", "@x") are
- * refused. */
-int sources_find(const char *dir, const char *program, const char *definition, struct sources *ret,
-                 struct error *err);
-
-/* Appends the stripped object to ret. The compiler's own words have gone to standard error when
- * this fails. */
+/* Appends the stripped object to ret; args->cflags are checked (gadgetctl/cflags.h). The compiler's
+ * own words have gone to standard error when this fails. */
 int compile(const struct args *args, const char *program, enum target target, struct buf *ret,
             struct error *err);
 

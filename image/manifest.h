@@ -15,6 +15,7 @@
 #define ANNOTATION_REF_NAME "org.opencontainers.image.ref.name"
 #define ANNOTATION_TITLE "org.opencontainers.image.title"
 #define ANNOTATION_CREATED "org.opencontainers.image.created"
+#define ANNOTATION_BUILDER "dev.gadgetd.builder.version"
 #define ANNOTATION_AUTHORS "org.opencontainers.image.authors"
 #define ANNOTATION_DESCRIPTION "org.opencontainers.image.description"
 

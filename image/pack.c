@@ -91,6 +91,9 @@ static int check_annotation(const struct pack_annotation *a, struct error *err) 
                 return error_set(err, ERROR_INVALID, -EINVAL,
                                  "the value of annotation '%.100s' is not up to %d bytes of UTF-8",
                                  a->key, ANNOTATION_VALUE_MAX);
+        if (str_eq(a->key, ANNOTATION_BUILDER))
+                return error_set(err, ERROR_INVALID, -EINVAL,
+                                 "annotation '%s' is the version of what packs the image", a->key);
         if (str_eq(a->key, ANNOTATION_CREATED))
                 return error_set(
                         err, ERROR_INVALID, -EINVAL,
@@ -130,7 +133,8 @@ static int add_text(json_t *object, const char *key, const char *value) {
 }
 
 static int make_annotations(struct pack *pack, struct error *err) {
-        const struct pack_annotation *sorted[ANNOTATIONS_MAX + 1];
+        const struct pack_annotation *sorted[ANNOTATIONS_MAX + 2];
+        static const struct pack_annotation builder = { ANNOTATION_BUILDER, GADGET_VERSION };
         const struct pack_spec *spec = pack->spec;
         time_t seconds = (time_t)spec->created;
         char text[sizeof("9999-12-31T23:59:59Z")];
@@ -143,6 +147,7 @@ static int make_annotations(struct pack *pack, struct error *err) {
         for (size_t i = 0; i < spec->n_annotations; i++)
                 sorted[n++] = &spec->annotations[i];
         sorted[n++] = &created;
+        sorted[n++] = &builder;
         qsort(sorted, n, sizeof(*sorted), compare_annotations);
 
         pack->annotations = json_object();

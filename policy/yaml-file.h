@@ -2,7 +2,8 @@
 /*
  * Our own configuration files, read strictly: a key that is not known or a value of the wrong type
  * is an error that names file and line, because a misspelt rule must not be a rule that is not
- * there. Linked into gadgetd only; YAML that comes with a gadget is read by its worker.
+ * there. gadgetd reads its configuration with it, and gadgetctl, as the user, build.yaml; YAML that
+ * comes with a gadget is read by its worker.
  */
 #pragma once
 

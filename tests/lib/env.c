@@ -55,15 +55,33 @@ const char *env_path(const struct env *env, const char *fmt, ...) {
         return path;
 }
 
-/* ROOT/FIRST -> STAGE/FIRST, where FIRST is the first component of the prefix ("usr" in most
- * builds). */
-static int link_prefix(const struct env *env) {
-        const char *bindir = GADGET_BINDIR;
-        size_t n = strcspn(bindir + 1, "/") + 1;
+/* ROOT/PATH -> STAGE/PATH */
+static int link_path(const struct env *env, const char *path, size_t n) {
         char target[600];
 
-        snprintf(target, sizeof(target), "%s%.*s", env_stage(), (int)n, bindir);
-        return symlink(target, env_path(env, "%.*s", (int)n, bindir));
+        snprintf(target, sizeof(target), "%s%.*s", env_stage(), (int)n, path);
+        return symlink(target, env_path(env, "%.*s", (int)n, path));
+}
+
+/* The installed programs and data, but not the configuration: that is the test's own. It lies
+ * outside of the prefix in packages (/usr), and inside in what is built by hand (/usr/local). */
+static int link_prefix(const struct env *env) {
+        static const char *const children[] = { "bin", "libexec", "share", "lib", "include" };
+        const char *bindir = GADGET_BINDIR, *confdir = GADGET_CONFDIR;
+        size_t first = strcspn(bindir + 1, "/") + 1;
+        size_t n = (size_t)(strrchr(bindir, '/') - bindir);
+        char path[256];
+        int r;
+
+        if (strncmp(bindir, confdir, first) != 0 || confdir[first] != '/')
+                return link_path(env, bindir, first);
+        snprintf(path, sizeof(path), "%.*s", (int)n, bindir);
+        r = make_dirs(AT_FDCWD, env_path(env, "%s", path), 0755, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(children) && r == 0; i++) {
+                snprintf(path, sizeof(path), "%.*s/%s", (int)n, bindir, children[i]);
+                r = link_path(env, path, strlen(path));
+        }
+        return r;
 }
 
 int env_setup(void **state) {

@@ -92,8 +92,8 @@ static void test_login_over_tls(void **state) {
         run = env_run(env, "push", "--cert-dir", ca, image("t/open:1"), NULL);
         assert_int_not_equal(run_exit(run), 0); /* nobody is logged in */
         snprintf(command, sizeof(command),
-                 "printf secret | %s/usr/bin/gadgetctl login -u user --password-stdin %s",
-                 env->root, registry.host);
+                 "printf secret | %s/gadgetctl login -u user --password-stdin %s",
+                 env_path(env, "%s", GADGET_BINDIR), registry.host);
         run = env_exec(env, "sh", "-c", command, NULL);
         assert_int_equal(run_exit(run), 0);
         assert_int_equal(stat(env_path(env, "/.docker/config.json"), &st), 0);

@@ -84,22 +84,163 @@ static void test_build_tag_run_remove(void **state) {
         env_stop(env);
 }
 
-/* Same source, same time, same bytes. */
-static void test_build_is_deterministic(void **state) {
+/* "sha256:..." of what `build` printed; valid until the next call. */
+static const char *built_digest(struct run *run) {
+        static char digest[128];
+        const char *at = strstr(run_out(run), "sha256:");
+
+        assert_non_null(at);
+        snprintf(digest, sizeof(digest), "%.71s", at);
+        return digest;
+}
+
+static void copy_sources(struct env *env, const char *dir) {
+        char command[1024];
+        struct run *run;
+
+        snprintf(command, sizeof(command),
+                 "mkdir -p %s && cp " TEST_SOURCE_DIR
+                 "/gadgets/trace_open/program.bpf.c " TEST_SOURCE_DIR
+                 "/gadgets/trace_open/gadget.yaml %s",
+                 dir, dir);
+        run = env_exec(env, "sh", "-c", command, NULL);
+        assert_int_equal(run_exit(run), 0);
+}
+
+/* Same source, same SOURCE_DATE_EPOCH: same bytes, from whatever directory and whenever. Without it
+ * the image says when it was built. */
+static void test_build_is_reproducible(void **state) {
         struct env *env = *state;
-        char first[128];
+        char first[128], here[128], there[128];
         struct run *run;
 
         test_needs(NEED_ROOT);
         test_needs(NEED_CLANG_BPF);
+        snprintf(here, sizeof(here), "%s", env_path(env, "/here"));
+        snprintf(there, sizeof(there), "%s", env_path(env, "/some/where/else"));
+        copy_sources(env, here);
+        copy_sources(env, there);
         env_start(env, NULL);
         setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
-        run = env_ctl(env, 0, "build", TEST_SOURCE_DIR "/gadgets/trace_open", "a:1", NULL);
-        assert_non_null(strstr(run_out(run), "sha256:"));
-        snprintf(first, sizeof(first), "%.71s", strstr(run_out(run), "sha256:"));
-        run = env_ctl(env, 0, "build", TEST_SOURCE_DIR "/gadgets/trace_open", "a:2", NULL);
+        snprintf(first, sizeof(first), "%s",
+                 built_digest(env_ctl(env, 0, "build", here, "a:1", NULL)));
+        /* Another second by the clock, other times of the files. */
+        run = env_exec(env, "touch", "-d", "2001-01-01",
+                       env_path(env, "/some/where/else/program.bpf.c"), NULL);
+        assert_int_equal(run_exit(run), 0);
+        assert_true(WAIT_UNTIL(time(NULL) % 2 == 0, WAIT_DEFAULT));
+        assert_true(WAIT_UNTIL(time(NULL) % 2 == 1, WAIT_DEFAULT));
+        assert_string_equal(built_digest(env_ctl(env, 0, "build", there, "b:2", NULL)), first);
+        setenv("SOURCE_DATE_EPOCH", "1700000001", 1);
+        assert_string_not_equal(built_digest(env_ctl(env, 0, "build", here, "c:1", NULL)), first);
         unsetenv("SOURCE_DATE_EPOCH");
-        assert_non_null(strstr(run_out(run), first));
+        assert_string_not_equal(built_digest(env_ctl(env, 0, "build", here, "d:1", NULL)), first);
+        env_stop(env);
+}
+
+static json_t *raw_index(struct env *env, const char *name) {
+        char source[600];
+        struct run *run;
+        json_t *index;
+
+        snprintf(source, sizeof(source), "oci:%s/store:%s", env_path(env, "%s", GADGET_STATEDIR),
+                 name);
+        run = env_exec(env, "skopeo", "inspect", "--raw", source, NULL);
+        assert_int_equal(run_exit(run), 0);
+        index = json_loads(run_out(run), 0, NULL);
+        assert_non_null(index);
+        return index;
+}
+
+static void test_build_platforms_and_annotations(void **state) {
+        static const struct {
+                const char *platform;
+                const char *architectures; /* NULL = refused */
+        } cases[] = {
+                { "amd64", "amd64" },
+                { "linux/arm64", "arm64" },
+                { "linux/arm64,linux/amd64", "amd64,arm64" },
+                { "linux/s390x", NULL },
+                { "windows/amd64", NULL },
+                { "", NULL },
+        };
+        struct env *env = *state;
+        json_t *index, *notes;
+        const char *dir;
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_CLANG_BPF);
+        test_needs(NEED_SKOPEO);
+        dir = env_path(env, "/src");
+        copy_sources(env, dir);
+        env_start(env, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                json_t *list, *item;
+                size_t at;
+
+                run = env_ctl(env, cases[i].architectures ? 0 : 1, "build", "--platform",
+                              cases[i].platform, env_path(env, "/src"), "p:1", NULL);
+                if (!cases[i].architectures) {
+                        assert_non_null(strstr(run_err(run), "--platform"));
+                        continue;
+                }
+                list = env_ctl_json(env, "image", "list", "-o", "json", NULL);
+                json_array_foreach(list, at, item) {
+                        if (strstr(row_str(item, "name"), "p:1"))
+                                assert_string_equal(row_str(item, "architectures"),
+                                                    cases[i].architectures);
+                }
+                json_decref(list);
+        }
+        /* Given twice is both; annotations come from the definition and the command line. */
+        env_ctl(env, 0, "build", "--platform", "arm64", "--platform", "amd64", "--annotation",
+                "org.opencontainers.image.authors=me", "--cflags", "-DOF_THE_TEST=1 -Wextra",
+                env_path(env, "/src"), "p:2", NULL);
+        index = raw_index(env, "p:2");
+        assert_int_equal(json_array_size(row_get(index, "manifests")), 2);
+        notes = json_object_get(index, "annotations");
+        assert_string_equal(
+                json_string_value(json_object_get(notes, "org.opencontainers.image.authors")),
+                "me");
+        assert_string_equal(
+                json_string_value(json_object_get(notes, "org.opencontainers.image.title")),
+                "trace open");
+        assert_non_null(json_object_get(notes, "org.opencontainers.image.description"));
+        assert_string_equal(
+                json_string_value(json_object_get(notes, "dev.gadgetd.builder.version")),
+                GADGET_VERSION);
+        json_decref(index);
+        run = env_ctl(env, 1, "build", "--cflags", "-save-temps", env_path(env, "/src"), "p:3",
+                      NULL);
+        assert_non_null(strstr(run_err(run), "'-save-temps' is refused"));
+        run = env_ctl(env, 1, "build", "--annotation", "dev.gadgetd.builder.version=9",
+                      env_path(env, "/src"), "p:3", NULL);
+        assert_false(lists(env, "p:3"));
+        env_stop(env);
+}
+
+/* --cflags reach the compiler, and build.yaml names the source. */
+static void test_build_file_and_macros(void **state) {
+        static const char source[] =
+                "#ifndef GIVEN\n#error not given\n#endif\n"
+                "char _license[] __attribute__((section(\"license\"))) = \"GPL\";\n";
+        static const char file[] = "ebpfsource: code.c\n";
+        struct env *env = *state;
+        struct run *run;
+        int fd = -1;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_CLANG_BPF);
+        env_start(env, NULL);
+        assert_int_equal(make_dirs(AT_FDCWD, env_path(env, "/odd"), 0755, &fd), 0);
+        assert_int_equal(write_file_atomic(fd, "code.c", source, strlen(source), 0644), 0);
+        assert_int_equal(write_file_atomic(fd, "build.yaml", file, strlen(file), 0644), 0);
+        close(fd);
+        run = env_ctl(env, 1, "build", env_path(env, "/odd"), "odd:1", NULL);
+        assert_non_null(strstr(run_err(run), "not given"));
+        env_ctl(env, 0, "build", "--cflags", "-DGIVEN", env_path(env, "/odd"), "odd:1", NULL);
+        assert_true(lists(env, "odd:1"));
         env_stop(env);
 }
 
@@ -191,10 +332,16 @@ static void test_tampered_blob_is_refused(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_bundled_gadgets_are_listed), ENV_TEST(test_inspect_lists_permissions),
-        ENV_TEST(test_build_tag_run_remove),       ENV_TEST(test_build_is_deterministic),
-        ENV_TEST(test_build_never_runs_a_shell),   ENV_TEST(test_build_shows_compiler_errors),
-        ENV_TEST(test_skopeo_reads_our_images),    ENV_TEST(test_tampered_blob_is_refused),
+        ENV_TEST(test_bundled_gadgets_are_listed),
+        ENV_TEST(test_inspect_lists_permissions),
+        ENV_TEST(test_build_tag_run_remove),
+        ENV_TEST(test_build_is_reproducible),
+        ENV_TEST(test_build_platforms_and_annotations),
+        ENV_TEST(test_build_file_and_macros),
+        ENV_TEST(test_build_never_runs_a_shell),
+        ENV_TEST(test_build_shows_compiler_errors),
+        ENV_TEST(test_skopeo_reads_our_images),
+        ENV_TEST(test_tampered_blob_is_refused),
 };
 
 TEST_MAIN("images", tests)
