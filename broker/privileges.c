@@ -27,7 +27,7 @@ static const struct {
 } calls[] = {
         { SCMP_SYS(bpf),               "the requests" },
         { SCMP_SYS(perf_event_open),   "the requests" },
-        { SCMP_SYS(ioctl),             "PERF_EVENT_IOC_*" },
+        { SCMP_SYS(ioctl),             "PERF_EVENT_IOC_*, SIOCGIFNAME" },
         { SCMP_SYS(membarrier),        "waits until no program runs any more" },
         { SCMP_SYS(epoll_wait),        "the loop" },
         { SCMP_SYS(epoll_pwait),       "the loop, on arm64" },

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "worker/gadget.h"
+#include "worker/twins.h"
 
 #define NAMES_MAX 1024
 
@@ -83,6 +84,9 @@ static bool is_target_key(const char *key) {
         for (size_t i = 0; i < ARRAY_SIZE(target_keys); i++)
                 if (target_keys[i] && str_eq(target_keys[i], key))
                         return true;
+        for (enum enrich twin = ENRICH_NONE; twin < _ENRICH_MAX; twin++)
+                if (twin_target_key(twin) && str_eq(twin_target_key(twin), key))
+                        return true;
         return false;
 }
 
@@ -114,6 +118,8 @@ static int resolve_target(const struct event_type *type, struct event_field *f) 
 
 static int set_targets(const struct definition_source *d, struct event_type *type,
                        struct error *err) {
+        int r;
+
         for (size_t i = 0; d && i < d->n_fields; i++) {
                 struct event_field *f = find_field(type, d->fields[i].name);
 
@@ -125,6 +131,9 @@ static int set_targets(const struct definition_source *d, struct event_type *typ
                                 return oom(err);
                 }
         }
+        r = twins_add(type, err);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < type->n_fields; i++)
                 if (resolve_target(type, &type->fields[i]) < 0)
                         return oom(err);

@@ -17,6 +17,7 @@
 #include "base/trim.h"
 #include "gadget/container-row.h"
 #include "worker/host-link.h"
+#include "worker/id-names.h"
 #include "worker/sandbox.h"
 
 #define FDS_MAX 4     /* that come with one message */
@@ -406,8 +407,8 @@ int host_ready(struct bytes schema, struct error *err) {
         return r;
 }
 
-int host_id_name(bool is_group, uint32_t id, char *out, size_t room) {
-        struct broker_id_name want = { .is_group = is_group, .id = id };
+int host_id_name(const struct named_id *id, char *out, size_t room) {
+        struct broker_id_name want = { .kind = id->kind, .id = id->id, .netns = id->netns };
         struct host_call call = CALL(BROKER_ID_NAME, PART(&want, sizeof(want)));
         int r;
 

@@ -66,8 +66,10 @@ int host_ready(struct bytes schema, struct error *err);
  * the gadget runs. */
 void host_keep_objects(void);
 
-/* The name of a user or group of the host into out; its length, or -ENOENT. Only once it runs. */
-int host_id_name(bool is_group, uint32_t id, char *out, size_t room);
+/* The name of a user, a group or an interface of the host into out; its length, or -ENOENT. Only
+ * once it runs. */
+struct named_id;
+int host_id_name(const struct named_id *id, char *out, size_t room);
 
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);

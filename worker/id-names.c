@@ -7,20 +7,20 @@
 
 static struct {
         struct place {
-                uint8_t kind; /* enum id_kind; ID_NONE = empty */
+                struct named_id id;
+                bool is_taken;
                 uint8_t len;
-                uint32_t id;
                 char name[ID_NAME_MAX];
         } * places; /* made when the first name is wanted */
         uint64_t filled_ns;
-        int (*ask)(bool is_group, uint32_t id, char *out, size_t room);
+        int (*ask)(const struct named_id *id, char *out, size_t room);
 } cache;
 
-void id_names_set_source(int (*ask)(bool is_group, uint32_t id, char *out, size_t room)) {
+void id_names_set_source(int (*ask)(const struct named_id *id, char *out, size_t room)) {
         cache.ask = ask;
 }
 
-struct bytes id_name(enum id_kind kind, uint32_t id) {
+struct bytes id_name(const struct named_id *id) {
         struct place *place;
         int r;
 
@@ -28,11 +28,12 @@ struct bytes id_name(enum id_kind kind, uint32_t id) {
                 return BYTES("", 0);
         if (!cache.places && !(cache.places = calloc(PLACES, sizeof(*cache.places))))
                 return BYTES("", 0);
-        place = &cache.places[(id * 2 + (kind == ID_GROUP)) % PLACES];
-        if (place->kind != kind || place->id != id) {
-                r = cache.ask(kind == ID_GROUP, id, place->name, sizeof(place->name));
-                place->kind = (uint8_t)kind;
-                place->id = id;
+        place = &cache.places[(id->id * _BROKER_ID_KIND_MAX + id->kind + id->netns) % PLACES];
+        if (!place->is_taken || place->id.kind != id->kind || place->id.id != id->id ||
+            place->id.netns != id->netns) {
+                r = cache.ask(id, place->name, sizeof(place->name));
+                place->id = *id;
+                place->is_taken = true;
                 place->len = (uint8_t)MAX(r, 0);
         }
         return BYTES(place->name, place->len);
@@ -42,6 +43,6 @@ void id_names_expire(uint64_t now_ns) {
         if (!cache.places || now_ns - cache.filled_ns < LIFE_NS)
                 return;
         for (size_t i = 0; i < PLACES; i++)
-                cache.places[i].kind = ID_NONE;
+                cache.places[i].is_taken = false;
         cache.filled_ns = now_ns;
 }

@@ -13,6 +13,7 @@
 #include "gadget/api.h"
 #include "worker/container.h"
 #include "worker/gadget.h"
+#include "worker/id-names.h"
 #include "worker/run.h"
 #include "worker/schema.h"
 

@@ -24,7 +24,7 @@ enum step_code {
         STEP_STRINGS, /* n chars: strings, each with its NUL, one behind the other */
         STEP_ADDRESS, /* 16 bytes, version at n */
         STEP_ARRAY,
-        STEP_ID_NAME,   /* u32, whose name is written */
+        STEP_ENRICH,    /* n bytes, of which a text is made */
         STEP_CONTAINER, /* all added fields at once, the last step */
 };
 
@@ -61,10 +61,12 @@ static struct step step_of(const struct event_field *f, uint64_t *ret_max) {
                         step.code = STEP_TIME;
                 break;
         case FIELD_STR:
-                if (f->id_kind != ID_NONE) {
-                        step.code = STEP_ID_NAME;
-                        step.elem = (uint8_t)f->id_kind;
-                        *ret_max = MP_HEADER_MAX + ID_NAME_MAX;
+                if (f->enrich != ENRICH_NONE) {
+                        step.code = STEP_ENRICH;
+                        step.elem = (uint8_t)f->enrich;
+                        step.n = f->size;
+                        step.extra = f->extra_offset;
+                        *ret_max = MP_HEADER_MAX + enrich_text_max(f->enrich);
                         break;
                 }
                 step.code = f->size == 16 ? STEP_TEXT16 : STEP_TEXT;
@@ -274,7 +276,7 @@ static uint8_t *put_array(uint8_t *out, const uint8_t *event, const struct step 
                 case STEP_STRINGS:
                 case STEP_ADDRESS:
                 case STEP_ARRAY:
-                case STEP_ID_NAME:
+                case STEP_ENRICH:
                 case STEP_CONTAINER:
                         assert(false); /* number_code() makes none of them */
                 }
@@ -318,10 +320,22 @@ static uint8_t *put_strings(uint8_t *out, const uint8_t *event, const struct ste
         return out;
 }
 
+/* The text is written where it will lie if its header is as long as one can be. */
+static uint8_t *put_enriched(uint8_t *out, const uint8_t *event, const struct step *step,
+                             uint32_t len) {
+        struct enrich_from from = { (enum enrich)step->elem, step->offset, step->n, step->extra };
+        uint8_t *text = out + MP_HEADER_MAX;
+        uint32_t n = enrich_text(&from, event, len, (char *)text);
+
+        out = mp_put_str_header(out, n);
+        memmove(out, text, n);
+        return out + n;
+}
+
 uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len,
                      uint64_t wall_offset, uint8_t *out) {
         const struct step *step = p->steps, *end = step + p->n_steps;
-        struct bytes blob, name;
+        struct bytes blob;
         uint64_t time;
 
         memcpy(out, p->header, sizeof(p->header));
@@ -353,9 +367,8 @@ uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len
                 case STEP_ARRAY:
                         out = put_array(out, event, step);
                         break;
-                case STEP_ID_NAME:
-                        name = id_name((enum id_kind)step->elem, load(uint32_t, from));
-                        out = mp_put_str(out, name.data, (uint32_t)name.len);
+                case STEP_ENRICH:
+                        out = put_enriched(out, event, step, len);
                         break;
                 case STEP_CONTAINER:
                         blob = container_blob(&p->ids, event);

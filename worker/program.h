@@ -15,6 +15,7 @@ struct step {
         uint16_t stride; /* arrays: bytes of one element */
         uint32_t offset; /* in the event */
         uint32_t n; /* text, strings: bytes; arrays: elements; addresses: offset of the version */
+        uint32_t extra; /* of struct enrich_from */
 };
 
 struct program {

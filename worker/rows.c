@@ -2,6 +2,7 @@
 #include "worker/rows.h"
 
 #include "base/clock.h"
+#include "worker/id-names.h"
 
 int rows_init(struct rows *rows, const struct gadget *g, uint16_t stream,
               const struct ring_writer *out, struct error *err) {

@@ -22,10 +22,11 @@ struct type_rule {
         enum field_render render;
         const char *tmpl; /* annotation template, NULL = none */
         bool is_boot_time;
-        enum id_kind id_kind;
+        enum enrich enrich;
 };
 
 #define ARGV "gadget_argv"
+#define DNS_NAME "gadget_dns_name"
 
 static const struct type_rule typedef_rules[] = {
         { "gadget_timestamp", RENDER_TIMESTAMP, "timestamp", true },
@@ -37,6 +38,7 @@ static const struct type_rule typedef_rules[] = {
         { "gadget_bytes", RENDER_BYTES, "bytes" },
         { "gadget_duration", RENDER_DURATION, "duration" },
         { ARGV, RENDER_NONE, NULL },
+        { "gadget_netif_index", RENDER_NONE, NULL, .enrich = ENRICH_INTERFACE },
         { "gadget_histogram_slot__u32", RENDER_HISTOGRAM, NULL },
         { "gadget_histogram_slot__u64", RENDER_HISTOGRAM, NULL },
         { "gadget_comm", RENDER_NONE, "comm" },
@@ -45,8 +47,8 @@ static const struct type_rule typedef_rules[] = {
         { "gadget_tid", RENDER_NONE, "tid" },
         { "gadget_ppid", RENDER_NONE, "ppid" },
         { "gadget_ptid", RENDER_NONE, "ptid" },
-        { "gadget_uid", RENDER_NONE, "uid", .id_kind = ID_USER },
-        { "gadget_gid", RENDER_NONE, "gid", .id_kind = ID_GROUP },
+        { "gadget_uid", RENDER_NONE, "uid", .enrich = ENRICH_USER },
+        { "gadget_gid", RENDER_NONE, "gid", .enrich = ENRICH_GROUP },
         { "gadget_mntns_id", RENDER_NONE, "mntns_id" },
         { "gadget_netns_id", RENDER_NONE, "netns_id" },
 };
@@ -338,6 +340,7 @@ static int add_field(struct walk *w, const char *name, uint32_t offset, uint64_t
         *fields = (struct event_field){ .name = strdup(name),
                                         .offset = offset,
                                         .version_offset = NO_OFFSET,
+                                        .extra_offset = NO_OFFSET,
                                         .enum_index = -1 };
         if (!fields->name)
                 return oom(w);
@@ -353,6 +356,8 @@ static int apply_rule(struct walk *w, struct event_field *f, const struct type_r
                 return 0;
         f->render = rule->render;
         f->is_boot_time = rule->is_boot_time && f->kind == FIELD_UINT && f->size == 8;
+        if (f->kind == FIELD_UINT && f->size == sizeof(uint32_t))
+                f->twin = rule->enrich;
         if (rule->tmpl && annotations_apply_template(&f->annotations, rule->tmpl, &near) < 0)
                 return oom(w);
         return 0;
@@ -370,68 +375,6 @@ static int apply_alias(struct walk *w, struct event_field *f, const struct place
                         return oom(w);
         }
         return 0;
-}
-
-/* Under which name the name of an id stands beside it: "creds.uid" has "creds.user", "owner_gid"
- * has "owner_group", and "owner_raw" has "owner". False when nothing of this fits. */
-static bool name_of_twin(const char *name, enum id_kind kind, char *out, size_t room) {
-        const char *end = kind == ID_USER ? "uid" : "gid";
-        size_t n = strlen(name);
-
-        if (ends_with(name, "_raw")) {
-                snprintf(out, room, "%.*s", (int)(n - strlen("_raw")), name);
-                return true;
-        }
-        if (!str_eq(name, end) && !(ends_with(name, end) && strchr("._", name[n - 4])))
-                return false;
-        snprintf(out, room, "%.*s%s", (int)(n - 3), name, kind == ID_USER ? "user" : "group");
-        return true;
-}
-
-/* Names of users and groups stand behind their ids. */
-static int add_id_name(struct walk *w, const struct event_field *id, uint32_t type_id,
-                       const struct place *at) {
-        const char *first = NULL, *member;
-        const struct type_rule *rule = find_rule(w->btf, type_id, &first);
-        enum id_kind kind = rule ? rule->id_kind : ID_NONE;
-        char name[FIELD_NAME_MAX + 8];
-        uint32_t offset = id->offset;
-        struct event_field *f;
-        int r;
-
-        if (kind == ID_NONE || id->kind != FIELD_UINT || id->size != sizeof(uint32_t) ||
-            !name_of_twin(id->name, kind, name, sizeof(name)))
-                return 0;
-        r = add_field(w, name, offset, sizeof(uint32_t), &f);
-        if (r < 0)
-                return r;
-        f->kind = FIELD_STR;
-        f->size = sizeof(uint32_t);
-        f->id_kind = kind;
-        f->flags = FIELD_ADDED;
-        f->ctype = strdup(kind == ID_USER ? "user" : "group");
-        if (!f->ctype || annotations_set(&f->annotations, "columns.hidden", "true") < 0)
-                return oom(w);
-        member = strrchr(f->name, '.');
-        return apply_alias(w, f, at, member ? member + 1 : f->name);
-}
-
-/* A gadget that has a field of this name knows better. */
-static void drop_taken_names(struct event_type *type) {
-        size_t kept = 0;
-
-        for (size_t i = 0; i < type->n_fields; i++) {
-                struct event_field *f = &type->fields[i];
-                bool is_taken = false;
-
-                for (size_t k = 0; f->id_kind != ID_NONE && k < type->n_fields && !is_taken; k++)
-                        is_taken = k != i && str_eq(type->fields[k].name, f->name);
-                if (is_taken)
-                        field_done(f);
-                else
-                        type->fields[kept++] = *f;
-        }
-        type->n_fields = kept;
 }
 
 static int add_scalar(struct walk *w, const char *name, uint32_t id, uint32_t offset,
@@ -467,6 +410,24 @@ static int add_scalar(struct walk *w, const char *name, uint32_t id, uint32_t of
         return apply_rule(w, *ret, rule);
 }
 
+/* A DNS name is shown as text alone: its bytes say the same less well. */
+static int add_dns_name(struct walk *w, const char *name, const struct btf_array *array,
+                        uint32_t offset, struct event_field **ret) {
+        int n = (int)strlen(name) - (ends_with(name, "_raw") ? (int)strlen("_raw") : 0);
+        char shown[FIELD_NAME_MAX + 1];
+        int r;
+
+        snprintf(shown, sizeof(shown), "%.*s", n, name);
+        r = add_field(w, shown, offset, array->nelems, ret);
+        if (r < 0)
+                return r;
+        (*ret)->kind = FIELD_STR;
+        (*ret)->size = array->nelems;
+        (*ret)->enrich = ENRICH_DNS_NAME;
+        (*ret)->ctype = ctype_of(w, array->type, array->nelems);
+        return (*ret)->ctype ? 0 : oom(w);
+}
+
 static int add_array(struct walk *w, const char *name, uint32_t id, uint32_t offset,
                      struct event_field **ret) {
         const struct btf_array *array = btf_array(btf__type_by_id(w->btf, btf_resolve(w->btf, id)));
@@ -488,6 +449,8 @@ static int add_array(struct walk *w, const char *name, uint32_t id, uint32_t off
                 note(w, name, why);
                 return 0;
         }
+        if (btf_has_typedef(w->btf, array->type, DNS_NAME) && elem->size == 1)
+                return add_dns_name(w, name, array, offset, ret);
         r = add_field(w, name, offset, (uint64_t)elem->size * array->nelems, ret);
         if (r < 0)
                 return r;
@@ -625,9 +588,7 @@ static int walk_member(struct walk *w, const struct place *at, const struct btf_
                 return r;
         if (is_endpoint(at->struct_name))
                 r = finish_endpoint(w, f, member);
-        if (r == 0)
-                r = apply_alias(w, f, at, member);
-        return r < 0 || btf_is_array(t) ? r : add_id_name(w, f, m->type, at);
+        return r < 0 ? r : apply_alias(w, f, at, member);
 }
 
 static int walk_struct(struct walk *w, const struct place *at) {
@@ -695,7 +656,6 @@ int event_type_new(const struct btf *btf, uint32_t id, const struct type_options
                 &w, &(struct place){ .prefix = "", .struct_name = type->name, .struct_id = id });
         if (r < 0)
                 return r;
-        drop_taken_names(type);
         if (type->n_fields == 0)
                 return error_set(err, ERROR_INVALID, -ENOEXEC,
                                  "struct %s has no field that can be shown", type->name);
@@ -777,7 +737,6 @@ int event_type_of_entry(const struct btf *btf, uint32_t key_id, uint32_t value_i
         value_offset = ALIGN_UP((uint32_t)key_size, 8);
         type->size = value_offset + (uint32_t)value_size;
         r = walk_half(&w, key_id, "key", 0);
-        drop_taken_names(type);
         n_key = type->n_fields;
         for (size_t i = 0; i < n_key; i++)
                 type->fields[i].flags |= FIELD_KEY;

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "gadget/schema.h"
 #include "worker/annotations.h"
-#include "worker/id-names.h"
+#include "worker/enrich.h"
 
 #define NO_OFFSET UINT32_MAX
 
@@ -29,7 +29,9 @@ struct event_field {
         uint32_t n;              /* elements of FIELD_ARRAY */
         uint32_t version_offset; /* FIELD_IP: where the byte 4 or 6 is; NO_OFFSET = there is none */
         uint32_t added;          /* FIELD_ADDED: which of worker/container.c, from 1; else 0 */
-        enum id_kind id_kind;    /* FIELD_ADDED: the value is the name of the id that is here */
+        enum enrich enrich;      /* the value is the text that is made of what is here */
+        enum enrich twin;        /* what a second field, its twin, may say of this one */
+        uint32_t extra_offset;   /* of struct enrich_from */
         int enum_index;          /* in struct type_enums, -1 = none */
         bool is_boot_time;       /* the worker turns it into wall-clock time */
         struct annotations annotations; /* of the target if there is one, else of the field */

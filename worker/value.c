@@ -16,7 +16,8 @@ void value_field_init(struct value_field *v, const struct event_type *type,
                 .n = f->n,
                 .version_offset = f->version_offset,
                 .is_boot_time = f->is_boot_time,
-                .id_kind = f->id_kind,
+                .enrich = f->enrich,
+                .extra_offset = f->extra_offset,
                 .added = f->added,
         };
 
@@ -67,6 +68,16 @@ static struct value address_of(const struct value_field *v, const uint8_t *event
         };
 }
 
+/* Two live at a time: they are compared with each other. */
+static struct bytes enriched(const struct value_field *v, const uint8_t *event, uint32_t len) {
+        static char texts[2][ENRICH_TEXT_MAX];
+        static unsigned int n;
+        struct enrich_from from = { v->enrich, v->offset, v->size, v->extra_offset };
+        char *text = texts[n++ % 2];
+
+        return BYTES(text, enrich_text(&from, event, len, text));
+}
+
 struct value value_of(const struct value_field *v, const uint8_t *event, uint32_t len,
                       uint64_t wall_offset) {
         struct value value = { .type = VALUE_BYTES };
@@ -77,11 +88,8 @@ struct value value_of(const struct value_field *v, const uint8_t *event, uint32_
                 value.bytes = BYTES(text, strlen(text));
                 return value;
         }
-        if (v->id_kind != ID_NONE) {
-                value.bytes = v->offset + v->size > len
-                                      ? BYTES("", 0)
-                                      : id_name(v->id_kind,
-                                                (uint32_t)load_uint(event + v->offset, v->size));
+        if (v->enrich != ENRICH_NONE) {
+                value.bytes = enriched(v, event, len);
                 return value;
         }
         if (v->kind == FIELD_IP)

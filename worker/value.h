@@ -14,8 +14,9 @@ struct value_field {
         uint32_t n;
         uint32_t version_offset;
         bool is_boot_time;
-        enum id_kind id_kind; /* the name of the id that is there */
-        uint32_t added;       /* not of the event but of its container */
+        enum enrich enrich; /* the text that is made of what is there */
+        uint32_t extra_offset;
+        uint32_t added; /* not of the event but of its container */
         struct container_ids ids;
 };
 

@@ -249,11 +249,19 @@ struct broker_map_fd {
         uint32_t writable;
 };
 
-/* Reply: the name of a user or group of the host, at most 64 bytes; result = its length, or
- * -ENOENT. */
+/* Reply: the name of a user, a group or an interface of the host, at most 64 bytes; result = its
+ * length, or -ENOENT. */
+enum broker_id_kind {
+        BROKER_ID_USER,
+        BROKER_ID_GROUP,
+        BROKER_ID_INTERFACE,
+        _BROKER_ID_KIND_MAX,
+};
 struct broker_id_name {
-        uint32_t is_group;
+        uint32_t kind; /* enum broker_id_kind */
         uint32_t id;
+        uint32_t netns; /* of an interface: the inode of its network namespace, 0 = the host's */
+        uint32_t reserved;
 };
 
 /* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached

@@ -44,6 +44,9 @@ typedef __u32 gadget_file_mode;  /* st_mode, or the mode argument of open() */
 typedef __u32 gadget_file_flags; /* flags of open() */
 typedef char
         gadget_argv; /* gadget_argv args[N]: strings, each with its NUL, one behind the other */
+typedef __u8 gadget_dns_name; /* gadget_dns_name name[N]: labels as a DNS message has them; shown as
+                                 text */
+typedef __u32 gadget_netif_index;  /* of a network interface */
 typedef __u32 gadget_kernel_stack; /* id in ig_kstack, see kernel_stack_map.h */
 
 /* Metrics: the field is a label unless it has one of these. */

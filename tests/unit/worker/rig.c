@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "tests/lib/needs.h"
+#include "worker/id-names.h"
 
 #define FRAME_ROOM (64u << 10)
 
@@ -64,10 +65,16 @@ int host_target(const char *name, char *path, size_t room) {
 
 void host_target_done(void) {}
 
-static int rig_id_name(bool is_group, uint32_t id, char *out, size_t room) {
-        int n = id == 0 ? snprintf(out, room, is_group ? "rootgroup" : "rootuser") : -ENOENT;
+static int rig_id_name(const struct named_id *id, char *out, size_t room) {
+        static const char *const names[_BROKER_ID_KIND_MAX][2] = {
+                [BROKER_ID_USER] = { "rootuser" },
+                [BROKER_ID_GROUP] = { "rootgroup" },
+                [BROKER_ID_INTERFACE] = { NULL, "lo" },
+        };
 
-        return n;
+        if (id->id > 1 || id->netns != 0 || !names[id->kind][id->id])
+                return -ENOENT;
+        return snprintf(out, room, "%s", names[id->kind][id->id]);
 }
 
 int host_fd(void) {

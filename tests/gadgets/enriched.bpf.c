@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Everything that the worker says about a value beside the value itself. Sent at each getppid() of
+ * the process that --pid names (of any process without it).
+ */
+#include <vmlinux.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <gadget/buffer.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+#define LABELS 32
+
+struct event {
+        gadget_netns_id netns_id;
+        gadget_netif_index loopback_ifindex;
+        gadget_netif_index interface_raw;
+        gadget_netif_index nowhere; /* a name that no rule makes another one of */
+        gadget_uid owner;           /* has a twin since gadget.yaml says so */
+        gadget_gid team_raw;
+        gadget_dns_name host_raw[LABELS];
+        gadget_dns_name plain[LABELS];
+        gadget_dns_name garbage[LABELS];
+};
+
+/* The network namespace that the interfaces are said to be of. */
+const volatile __u32 netns = 0;
+GADGET_PARAM(netns);
+
+GADGET_TRACER_MAP(events, 64 * 1024);
+GADGET_TRACER(enriched, events, event);
+
+SEC("tracepoint/syscalls/sys_enter_getppid")
+int on_getppid(struct syscall_trace_enter *ctx) {
+        struct event *event;
+
+        if (gadget_should_discard_data_current())
+                return 0;
+        event = gadget_reserve_buf(&events, sizeof(*event));
+        if (!event)
+                return 0;
+        __builtin_memset(event, 0, sizeof(*event));
+        event->netns_id = netns;
+        event->loopback_ifindex = 1;
+        event->interface_raw = 1;
+        event->nowhere = 1;
+        __builtin_memcpy(event->host_raw, "\3www\7example\3com", 17);
+        __builtin_memcpy(event->plain, "\3a.b\4host", 10);
+        __builtin_memcpy(event->garbage, "\3ok!\xc0\xff", 6);
+        gadget_submit_buf(ctx, &events, event, sizeof(*event));
+        return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
