@@ -5,10 +5,15 @@
 #include <stdio.h>
 
 static const char *const code_names[_ERROR_CODE_MAX] = {
-        [ERROR_NONE] = "none",           [ERROR_INVALID] = "invalid",
-        [ERROR_NOT_FOUND] = "not-found", [ERROR_DENIED] = "denied",
-        [ERROR_UNTRUSTED] = "untrusted", [ERROR_UNAVAILABLE] = "unavailable",
-        [ERROR_LIMIT] = "limit",         [ERROR_INTERNAL] = "internal",
+        [ERROR_NONE] = "none",
+        [ERROR_INVALID] = "invalid",
+        [ERROR_USAGE] = "usage",
+        [ERROR_NOT_FOUND] = "not-found",
+        [ERROR_DENIED] = "denied",
+        [ERROR_UNTRUSTED] = "untrusted",
+        [ERROR_UNAVAILABLE] = "unavailable",
+        [ERROR_LIMIT] = "limit",
+        [ERROR_INTERNAL] = "internal",
 };
 
 /* The code for a plain number from below, when nobody who knew better has set one. */

@@ -12,6 +12,7 @@
 enum error_code {
         ERROR_NONE,
         ERROR_INVALID,     /* the request, image or file is wrong */
+        ERROR_USAGE,       /* a parameter or option that the user gave does not fit the gadget */
         ERROR_NOT_FOUND,   /* no such image, instance, field */
         ERROR_DENIED,      /* the caller or the gadget may not do this */
         ERROR_UNTRUSTED,   /* signature or policy does not admit the image */

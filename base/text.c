@@ -278,12 +278,15 @@ static size_t distance(const char *a, const char *b) {
         return rows[n_a % 3][n_b];
 }
 
-const char *text_nearest(const char *word, const char *const *words, size_t n_words) {
+/* by_last: what stands behind the last dot of each is compared. */
+static const char *nearest(const char *word, const char *const *words, size_t n_words,
+                           bool by_last) {
         size_t best_distance = MAX(strlen(word) / 3, (size_t)1) + 1;
         const char *best = NULL;
 
         for (size_t i = 0; i < n_words; i++) {
-                size_t d = distance(word, words[i]);
+                const char *dot = by_last ? strrchr(words[i], '.') : NULL;
+                size_t d = distance(word, dot ? dot + 1 : words[i]);
 
                 if (d < best_distance) {
                         best_distance = d;
@@ -291,6 +294,12 @@ const char *text_nearest(const char *word, const char *const *words, size_t n_wo
                 }
         }
         return best;
+}
+
+const char *text_nearest(const char *word, const char *const *words, size_t n_words) {
+        const char *best = nearest(word, words, n_words, false);
+
+        return best || strchr(word, '.') ? best : nearest(word, words, n_words, true);
 }
 
 void hex_encode(const void *data, size_t n, char *out) {

@@ -30,7 +30,8 @@ int text_append_json(struct buf *b, const uint8_t *text, size_t n);
 size_t text_columns(const uint8_t *text, size_t n);
 
 /* The word of `words` nearest to `word` by edit distance, or NULL when none is near enough to
- * suggest. */
+ * suggest. When none is, a word without dot is compared with what stands behind the last dot of
+ * each ("pid" and "proc.pid"). */
 const char *text_nearest(const char *word, const char *const *words, size_t n_words);
 
 /* Lower-case hex of n bytes into out (2n + 1). */

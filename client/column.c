@@ -412,7 +412,7 @@ static int unknown_field(struct columns *all, uint32_t n_all, const char *name, 
                 for (uint32_t k = 0; k < all[i].n; k++)
                         names[n++] = all[i].items[k].name;
         nearest = text_nearest(name, names, n);
-        error_set(err, ERROR_INVALID, -EINVAL, "--fields: there is no field '%s'", name);
+        error_set(err, ERROR_USAGE, -EINVAL, "--fields: there is no field '%s'", name);
         if (nearest)
                 error_append(err, "did you mean '%s'?", nearest);
         return -EINVAL;
@@ -449,7 +449,7 @@ static int unknown_stream(const struct columns *all, uint32_t n_all, const char 
         for (uint32_t i = 0; i < n_all; i++)
                 names[i] = all[i].stream->name;
         nearest = text_nearest(name, names, n_all);
-        error_set(err, ERROR_INVALID, -EINVAL, "--fields: there is no data source '%s'", name);
+        error_set(err, ERROR_USAGE, -EINVAL, "--fields: there is no data source '%s'", name);
         if (nearest)
                 error_append(err, "did you mean '%s'?", nearest);
         return -EINVAL;

@@ -405,7 +405,8 @@ static int say_hello(struct connection *connection, const char *client, struct e
         return 0;
 }
 
-int connection_new(int take_fd, const char *client, struct connection **ret, struct error *err) {
+int connection_new(int take_fd, const char *client, int interrupt_fd, struct connection **ret,
+                   struct error *err) {
         cleanup(connection_freep) struct connection *connection = NULL;
         cleanup_close int fd = take_fd;
         int r;
@@ -414,7 +415,7 @@ int connection_new(int take_fd, const char *client, struct connection **ret, str
         if (!connection)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
         connection->fd = TAKE_FD(fd);
-        connection->interrupt_fd = -1;
+        connection->interrupt_fd = interrupt_fd;
         connection->backlog = BUF_INIT(BACKLOG_MAX);
         connection->out = BUF_INIT(LIMIT_CLIENT_FRAME_MAX);
         connection->size = IN_SIZE;
@@ -428,7 +429,14 @@ int connection_new(int take_fd, const char *client, struct connection **ret, str
         return 0;
 }
 
-int connection_open(const char *path, const char *client, struct connection **ret,
+/* As wait_for(): a signal that means something makes interrupt_fd readable. */
+static bool is_interrupted(int interrupt_fd) {
+        struct pollfd p = { .fd = interrupt_fd, .events = POLLIN };
+
+        return poll(&p, 1, 0) > 0;
+}
+
+int connection_open(const char *path, const char *client, int interrupt_fd, struct connection **ret,
                     struct error *err) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         cleanup_close int fd = -1;
@@ -441,11 +449,14 @@ int connection_open(const char *path, const char *client, struct connection **re
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return error_set(err, ERROR_INTERNAL, -errno, "socket: %m");
-        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                if (errno == EINTR && !is_interrupted(interrupt_fd))
+                        continue;
                 return error_set(
                         err, errno == EACCES || errno == EPERM ? ERROR_DENIED : ERROR_UNAVAILABLE,
                         -errno, "cannot connect to '%s': %m", path);
-        return connection_new(TAKE_FD(fd), client, ret, err);
+        }
+        return connection_new(TAKE_FD(fd), client, interrupt_fd, ret, err);
 }
 
 struct connection *connection_free(struct connection *connection) {
@@ -467,10 +478,6 @@ int connection_fd(const struct connection *connection) {
 
 const char *connection_server_version(const struct connection *connection) {
         return connection->version;
-}
-
-void connection_set_interrupt(struct connection *connection, int fd) {
-        connection->interrupt_fd = fd;
 }
 
 const char *connection_hint(const struct connection *connection) {

@@ -11,22 +11,21 @@
 
 struct connection;
 
-/* Connects and says hello. -ENOENT and -ECONNREFUSED: nobody listens there. -EACCES: the caller may
- * not. */
-int connection_open(const char *path, const char *client, struct connection **ret,
+/* Connects and says hello. A wait, here or inside of a call, ends with -EINTR when interrupt_fd is
+ * readable; -1 = none, borrowed. -ENOENT and -ECONNREFUSED: nobody listens there. -EACCES: the
+ * caller may not. */
+int connection_open(const char *path, const char *client, int interrupt_fd, struct connection **ret,
                     struct error *err);
 
 /* The same over a connected stream socket; take_fd becomes the connection's, also on failure. */
-int connection_new(int take_fd, const char *client, struct connection **ret, struct error *err);
+int connection_new(int take_fd, const char *client, int interrupt_fd, struct connection **ret,
+                   struct error *err);
 struct connection *connection_free(struct connection *connection);
 DEFINE_CLEANUP(struct connection, connection_free)
 
 /* To poll for POLLIN once connection_next() has returned 0. */
 int connection_fd(const struct connection *connection);
 const char *connection_server_version(const struct connection *connection);
-
-/* A wait inside of a call ends with -EINTR when this fd is readable; -1 = none. Borrowed. */
-void connection_set_interrupt(struct connection *connection, int fd);
 
 /*
  * Sends the request and waits for its answer; strings and bytes of the reply live until the next

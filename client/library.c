@@ -79,7 +79,7 @@ int gadget_client_connect(struct gadget_client *client, const char *path) {
         if (!path || !path[0])
                 path = GADGET_RUNDIR "/gadgetd.sock";
         client->err = (struct error){ 0 };
-        return connection_open(path, client->name, &client->connection, &client->err);
+        return connection_open(path, client->name, -1, &client->connection, &client->err);
 }
 
 void gadget_client_use(struct gadget_client *client, struct connection *take_connection) {

@@ -63,7 +63,7 @@ struct parser {
 };
 
 static int bad(struct parser *p, const char *what, const char *where) {
-        return error_set(p->err, ERROR_INVALID, -EINVAL, "%s: %s at '%.40s'", p->option, what,
+        return error_set(p->err, ERROR_USAGE, -EINVAL, "%s: %s at '%.40s'", p->option, what,
                          where[0] ? where : "the end");
 }
 
@@ -131,14 +131,14 @@ static int compile_regex(struct parser *p, struct node *node) {
         int r;
 
         if (has_back_reference(node->text))
-                return error_set(p->err, ERROR_INVALID, -EINVAL,
+                return error_set(p->err, ERROR_USAGE, -EINVAL,
                                  "%s: back-references are not supported: '%.60s'", p->option,
                                  node->text);
         r = regcomp(&node->regex, node->text, REG_EXTENDED | REG_NOSUB);
         if (r != 0) {
                 regerror(r, &node->regex, why, sizeof(why));
-                return error_set(p->err, ERROR_INVALID, -EINVAL, "%s: pattern '%.60s': %s",
-                                 p->option, node->text, why);
+                return error_set(p->err, ERROR_USAGE, -EINVAL, "%s: pattern '%.60s': %s", p->option,
+                                 node->text, why);
         }
         node->has_regex = true;
         return 0;
@@ -149,7 +149,7 @@ static int find_field(struct parser *p, const char *name, struct field_ref *ret)
 
         if (field_find(p->stream, name, ret) == 0)
                 return 0;
-        error_set(p->err, ERROR_INVALID, -EINVAL, "%s: data source '%s' has no field '%.64s'",
+        error_set(p->err, ERROR_USAGE, -EINVAL, "%s: data source '%s' has no field '%.64s'",
                   p->option, p->stream->name, name);
         near = field_nearest(p->stream, name);
         if (near)
@@ -171,7 +171,7 @@ static int check_value(struct parser *p, struct node *node) {
                 return 0;
         if (field->kind == FIELD_BOOL) {
                 if (parse_bool(node->text, &on) < 0)
-                        return error_set(p->err, ERROR_INVALID, -EINVAL,
+                        return error_set(p->err, ERROR_USAGE, -EINVAL,
                                          "%s: field '%s': '%.60s' is neither true nor false",
                                          p->option, field->name, node->text);
                 node->number = (struct number){ VALUE_BOOL, { .u = on } };
@@ -181,7 +181,7 @@ static int check_value(struct parser *p, struct node *node) {
                 return 0;
         node->number = number_from(node->text);
         if (node->number.type == VALUE_NONE && !node->ref.is_rendered)
-                return error_set(p->err, ERROR_INVALID, -EINVAL,
+                return error_set(p->err, ERROR_USAGE, -EINVAL,
                                  "%s: field '%s': '%.60s' is not a number", p->option, field->name,
                                  node->text);
         return 0;

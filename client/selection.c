@@ -81,13 +81,11 @@ static int add_key(struct source *source, const char *text, struct error *err) {
         struct sort_key *key = &source->keys[source->n_keys];
 
         if (source->n_keys == KEYS_MAX)
-                return error_set(err, ERROR_INVALID, -EINVAL, "sort: more than %d fields",
-                                 KEYS_MAX);
+                return error_set(err, ERROR_USAGE, -EINVAL, "sort: more than %d fields", KEYS_MAX);
         if (field_find(source->stream, name, &key->ref) < 0) {
                 near = field_nearest(source->stream, name);
-                error_set(err, ERROR_INVALID, -EINVAL,
-                          "sort: data source '%s' has no field '%.64s'", source->stream->name,
-                          name);
+                error_set(err, ERROR_USAGE, -EINVAL, "sort: data source '%s' has no field '%.64s'",
+                          source->stream->name, name);
                 if (near)
                         error_append(err, "did you mean '%s'?", near);
                 return -EINVAL;
@@ -124,7 +122,7 @@ static int read_max(const struct schema *schema, struct source *source, const ch
         if (!text[0])
                 return 0;
         if (parse_u64(text, 0, UINT32_MAX, &source->max_rows) < 0)
-                return error_set(err, ERROR_INVALID, -EINVAL,
+                return error_set(err, ERROR_USAGE, -EINVAL,
                                  "max-entries: '%.64s' is not a number from 0 to %u", text,
                                  UINT32_MAX);
         if (source->max_rows == 0)

@@ -177,6 +177,10 @@ static int set_option(struct parser *p, const struct option_info *option, const 
                 r = add_word(member, value);
                 return r < 0 ? USAGE(p, "--%s: too many", option->name) : 0;
         case OPTION_SWITCH:
+                if (value && strchr(value, ':')) { /* "source:true": the gadget's to judge */
+                        *(const char **)member = value;
+                        return 0;
+                }
                 if (parse_bool(value ? value : "true", &on) < 0)
                         return bad_value(p, option, value, "neither true nor false");
                 *(const char **)member = on ? "true" : "false";

@@ -63,7 +63,6 @@ int cmd_containers(struct args *args) {
         r = session_open(&session, args, SESSION_MAY_SPAWN);
         if (r != 0)
                 return r;
-        connection_set_interrupt(session.connection, signals_fd());
         do {
                 r = connection_call(session.connection, METHOD_CONTAINER_LIST, &request, &reply,
                                     &err);

@@ -197,17 +197,21 @@ static int run_help(const struct args *args) {
         return EXIT_OK;
 }
 
-/* Interrupted while the gadget was starting: closing the connection takes it down. */
 static int failed(const struct args *args, const struct session *session, const struct error *err,
                   int r) {
-        int code;
+        int code = diag_failure(err, r, session->connection);
 
-        if (r == -EINTR && signals_count > 0)
-                return EXIT_OK;
-        code = diag_failure(err, r, session->connection);
-        if (err->code == ERROR_INVALID)
-                suggest_options(args);
+        if (err->code != ERROR_USAGE)
+                return code;
+        suggest_options(args);
+        diag("'gadgetctl run %s --help' lists what it takes", args->words.items[0]);
         return code;
+}
+
+/* Ctrl-C is how a run is ended, also one that has not quite begun: closing the connection takes
+ * the gadget down. */
+static int ended(int code) {
+        return signals_count > 0 && code == signals_exit_code() ? EXIT_OK : code;
 }
 
 /* Runs it; by --pull its image is fetched before, or when it turns out not to be here. */
@@ -236,7 +240,7 @@ static int pull_and_run(struct session *session, const struct args *args,
         return connection_call(session->connection, METHOD_INSTANCE_RUN, request, reply, err);
 }
 
-int cmd_run(struct args *args) {
+static int run_once(const struct args *args) {
         cleanup(run_done) struct run run = {
                 .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),
                 .definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX),
@@ -248,16 +252,12 @@ int cmd_run(struct args *args) {
         char id[80];
         int r;
 
-        if (args->help)
-                return run_help(args);
         r = prepare(args, &run, &err);
         if (r < 0)
                 return diag_failure(&err, r, NULL);
         r = session_open(&session, args, SESSION_MAY_SPAWN);
         if (r != 0)
                 return r;
-        if (!args->detach)
-                connection_set_interrupt(session.connection, signals_fd());
         r = pull_and_run(&session, args, &run.request, &reply, &err);
         if (r < 0)
                 return failed(args, &session, &err, r);
@@ -271,15 +271,19 @@ int cmd_run(struct args *args) {
                 &(struct follow_options){ .instance = id, .tail = UINT64_MAX, .is_owner = true });
 }
 
+int cmd_run(struct args *args) {
+        return args->help ? run_help(args) : ended(run_once(args));
+}
+
 int cmd_attach(struct args *args) {
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         int r;
 
         r = session_open(&session, args, 0);
         if (r != 0)
-                return r;
-        return follow(&session, args,
-                      &(struct follow_options){ .instance = args->words.items[0],
-                                                .tail = args->tail,
-                                                .timeout_ns = args->timeout_ns });
+                return ended(r);
+        return ended(follow(&session, args,
+                            &(struct follow_options){ .instance = args->words.items[0],
+                                                      .tail = args->tail,
+                                                      .timeout_ns = args->timeout_ns }));
 }

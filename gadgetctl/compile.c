@@ -13,6 +13,7 @@
 #include "gadget/api.h"
 #include "gadgetctl/cflags.h"
 #include "gadgetctl/session.h"
+#include "gadgetctl/signals.h"
 
 extern char **environ;
 
@@ -62,6 +63,9 @@ static int run_tool(const char *const *argv, struct error *err) {
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return error_set(err, ERROR_INTERNAL, -errno, "waitpid: %m");
+        /* Ctrl-C reaches the compiler as well. */
+        if (status != 0 && signals_count > 0)
+                return error_set(err, ERROR_UNAVAILABLE, -EINTR, "'%s': interrupted", argv[0]);
         if (status != 0)
                 return error_set(err, ERROR_INVALID, -EINVAL, "'%s' %s", argv[0],
                                  proc_status_text(status, text, sizeof(text)));

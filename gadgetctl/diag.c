@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "gadgetctl/signals.h"
 
 #define TEXT_MAX (64u << 10)
 
@@ -47,6 +48,8 @@ int exit_code_of(const struct error *err, int r) {
         case ERROR_DENIED:
         case ERROR_UNTRUSTED:
                 return EXIT_DENIED;
+        case ERROR_USAGE:
+                return EXIT_USAGE;
         case ERROR_NONE:
         case ERROR_INVALID:
         case ERROR_NOT_FOUND:
@@ -60,6 +63,8 @@ int exit_code_of(const struct error *err, int r) {
 }
 
 int diag_failure(const struct error *err, int r, const struct connection *connection) {
+        if (signals_interrupted(r))
+                return signals_exit_code();
         diag("%s", err->msg[0] || err->errnum ? error_text(err) : strerror(-r));
         if (connection && r == -EREMOTEIO) {
                 if (connection_hint(connection)[0])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gadgetctl/help.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -162,6 +163,23 @@ static void append(char *text, size_t size, const char *separator, const char *w
         snprintf(text + n, size - n, "%s%s", n ? separator : "", word);
 }
 
+/* What a number or text may be, "" = anything of its type. */
+static void append_range(char *text, size_t size, const struct schema_param *param) {
+        unsigned int bits = 8 * param->size;
+        char range[96];
+
+        if (param->kind == FIELD_STR && param->size > 1)
+                snprintf(range, sizeof(range), "at most %u bytes", param->size - 1);
+        else if (param->kind == FIELD_UINT && bits > 0 && bits <= 64)
+                snprintf(range, sizeof(range), "0 to %" PRIu64, UINT64_MAX >> (64 - bits));
+        else if (param->kind == FIELD_INT && bits > 0 && bits <= 64)
+                snprintf(range, sizeof(range), "%" PRId64 " to %" PRId64, INT64_MIN >> (64 - bits),
+                         INT64_MAX >> (64 - bits));
+        else
+                return;
+        append(text, size, ", ", range);
+}
+
 static void print_param(const struct schema_param *param) {
         char left[256] = "", right[2048] = "", note[512] = "";
         cleanup_free char *name = NULL, *help = NULL;
@@ -179,11 +197,17 @@ static void print_param(const struct schema_param *param) {
                 append(right, sizeof(right), right[0] ? "; one of " : "one of ", note);
                 note[0] = '\0';
         }
-        if (param->mandatory)
-                append(right, sizeof(right), " ", "(required)");
-        else if (param->default_value[0]) {
-                append(right, sizeof(right), " ", "(default ");
-                append(right, sizeof(right), "", param->default_value);
+        if (!param->enumeration && param->n_values == 0)
+                append_range(note, sizeof(note), param);
+        if (param->mandatory) {
+                append(note, sizeof(note), ", ", "required");
+        } else if (param->default_value[0]) {
+                append(note, sizeof(note), ", ", "default ");
+                append(note, sizeof(note), "", param->default_value);
+        }
+        if (note[0]) {
+                append(right, sizeof(right), " ", "(");
+                append(right, sizeof(right), "", note);
                 append(right, sizeof(right), "", ")");
         }
         name = escaped(left);

@@ -10,6 +10,7 @@
 #include "base/proc.h"
 #include "gadget/api.h"
 #include "gadgetctl/diag.h"
+#include "gadgetctl/signals.h"
 
 #define CLIENT_NAME "gadgetctl " GADGET_VERSION
 /* How long a private gadgetd may take to remove what its gadgets left in the kernel. */
@@ -19,6 +20,11 @@ char *path_in_root(const struct args *args, const char *path) {
         char *full;
 
         return asprintf(&full, "%s%s", args->root, path) < 0 ? NULL : full;
+}
+
+/* What the user begins with --detach is begun or not; everything else can be interrupted. */
+static int interrupt_fd(const struct args *args) {
+        return args->detach ? -1 : signals_fd();
 }
 
 static int spawn_private(struct session *session, const struct args *args, int *ret_fd,
@@ -53,7 +59,7 @@ static int open_private(struct session *session, const struct args *args, struct
         r = spawn_private(session, args, &fd, err);
         if (r < 0)
                 return r;
-        r = connection_new(fd, CLIENT_NAME, &session->connection, err);
+        r = connection_new(fd, CLIENT_NAME, interrupt_fd(args), &session->connection, err);
         if (r == -ECONNRESET)
                 error_set(err, ERROR_UNAVAILABLE, r,
                           "the private gadgetd ended before it could serve");
@@ -96,7 +102,9 @@ int session_try(struct session *session, const struct args *args) {
         struct error err = { 0 };
 
         *session = (struct session){ .daemon_pidfd = -1 };
-        return path ? connection_open(path, CLIENT_NAME, &session->connection, &err) : -ENOMEM;
+        return path ? connection_open(path, CLIENT_NAME, interrupt_fd(args), &session->connection,
+                                      &err)
+                    : -ENOMEM;
 }
 
 int session_open(struct session *session, const struct args *args, int flags) {
@@ -110,7 +118,7 @@ int session_open(struct session *session, const struct args *args, int flags) {
                 diag("out of memory");
                 return EXIT_FAILED;
         }
-        r = connection_open(path, CLIENT_NAME, &session->connection, &err);
+        r = connection_open(path, CLIENT_NAME, interrupt_fd(args), &session->connection, &err);
         if (is_absent(r)) {
                 if (!may_spawn || geteuid() != 0)
                         return say_absent(path, args, may_spawn);
@@ -119,6 +127,8 @@ int session_open(struct session *session, const struct args *args, int flags) {
         }
         if (r == 0)
                 return 0;
+        if (signals_interrupted(r))
+                return signals_exit_code();
         diag("%s", error_text(&err));
         if (r == -EACCES || r == -EPERM) {
                 diag("root and members of the group 'gadgetd' may talk to it");

@@ -6,6 +6,7 @@
 #include "base/util.h"
 
 volatile sig_atomic_t signals_count;
+static volatile sig_atomic_t last;
 static int event_fd = -1;
 
 static void on_signal(int signal) {
@@ -13,7 +14,7 @@ static void on_signal(int signal) {
         int saved = errno;
         ssize_t n;
 
-        (void)signal;
+        last = signal;
         signals_count++;
         n = write(event_fd, &one, sizeof(one));
         (void)n;
@@ -37,4 +38,12 @@ int signals_init(void) {
 
 int signals_fd(void) {
         return event_fd;
+}
+
+bool signals_interrupted(int r) {
+        return r == -EINTR && signals_count > 0;
+}
+
+int signals_exit_code(void) {
+        return 128 + last;
 }

@@ -22,17 +22,17 @@ static int add_key(struct array *a, const struct source *source, const char *tex
         if (!f) {
                 const char *near = value_nearest_field(source->type, name);
 
-                r = error_set(err, ERROR_INVALID, -EINVAL,
+                r = error_set(err, ERROR_USAGE, -EINVAL,
                               "sort: data source '%s' has no field '%.64s'", source->name, name);
                 if (near)
                         error_append(err, "did you mean '%s'?", near);
                 return r;
         }
         if (f->kind == FIELD_ARRAY)
-                return error_set(err, ERROR_INVALID, -EINVAL, "sort: field '%s' is an array",
+                return error_set(err, ERROR_USAGE, -EINVAL, "sort: field '%s' is an array",
                                  f->name);
         if (a->n_keys == SORT_KEYS_MAX)
-                return error_set(err, ERROR_INVALID, -EINVAL, "sort: more than %d fields",
+                return error_set(err, ERROR_USAGE, -EINVAL, "sort: more than %d fields",
                                  SORT_KEYS_MAX);
         value_field_init(&key->field, source->type, f);
         key->is_descending = *text == '-';
@@ -66,7 +66,7 @@ static int read_max_rows(struct array *a, const struct gadget *g, const struct s
         if (r < 0 || !text)
                 return r;
         if (parse_u64(text, 0, UINT32_MAX, &a->max_rows) < 0)
-                return error_set(err, ERROR_INVALID, -EINVAL,
+                return error_set(err, ERROR_USAGE, -EINVAL,
                                  "max-entries: '%.64s' is not a number from 0 to %u", text,
                                  UINT32_MAX);
         if (a->max_rows == 0)

@@ -96,7 +96,7 @@ static int oom(struct compiler *c) {
 }
 
 static int wrong(struct compiler *c, const char *what, const char *text) {
-        return error_set(c->err, ERROR_INVALID, -EINVAL, "%s: %s '%.64s'", c->what, what, text);
+        return error_set(c->err, ERROR_USAGE, -EINVAL, "%s: %s '%.64s'", c->what, what, text);
 }
 
 static int add_node(struct compiler *c, enum node_type type, uint16_t left, uint16_t right,
@@ -222,7 +222,7 @@ static int read_number(struct compiler *c, const struct event_field *f, const ch
                 ret->type = VALUE_FLOAT;
                 return 0;
         }
-        return error_set(c->err, ERROR_INVALID, -EINVAL,
+        return error_set(c->err, ERROR_USAGE, -EINVAL,
                          "%s: field '%s' is a number, and '%.64s' is neither one nor a name of one",
                          c->what, f->name, text);
 }
@@ -282,7 +282,7 @@ static int read_literal(struct compiler *c, struct test *t, const struct event_f
 
         value_field_init(&t->field, c->source->type, f);
         if (f->added && f->kind != FIELD_STR)
-                return error_set(c->err, ERROR_INVALID, -EINVAL,
+                return error_set(c->err, ERROR_USAGE, -EINVAL,
                                  "%s: field '%s' is added to rows as a number, which cannot be "
                                  "filtered; its texts can",
                                  c->what, f->name);
@@ -291,12 +291,12 @@ static int read_literal(struct compiler *c, struct test *t, const struct event_f
             (f->render == RENDER_TIMESTAMP || f->render == RENDER_FILE_MODE ||
              f->render == RENDER_FILE_FLAGS || f->render == RENDER_BYTES ||
              f->render == RENDER_DURATION))
-                return error_set(c->err, ERROR_INVALID, -EINVAL,
+                return error_set(c->err, ERROR_USAGE, -EINVAL,
                                  "%s: '%s' has no text that can be matched; compare '%s' with a "
                                  "number",
                                  c->what, f->target, f->name);
         if (f->kind == FIELD_ARRAY && f->elem != FIELD_STR)
-                return error_set(c->err, ERROR_INVALID, -EINVAL,
+                return error_set(c->err, ERROR_USAGE, -EINVAL,
                                  "%s: field '%s' is an array of numbers", c->what, f->name);
         if (is_twin && f->render == RENDER_ENUM && is_text_op(t->op) && copy_names(c, t, f) < 0)
                 return -ENOMEM;
@@ -333,7 +333,7 @@ static int add_test(struct compiler *c, const char *name, enum test_op op, const
         c->is_foreign = !f && other_source_has(c, name);
         if (!f && !c->is_foreign) {
                 near = value_nearest_field(c->source->type, name);
-                r = error_set(c->err, ERROR_INVALID, -EINVAL,
+                r = error_set(c->err, ERROR_USAGE, -EINVAL,
                               "%s: data source '%s' has no field '%.64s'", c->what, c->source->name,
                               name);
                 if (near)

@@ -201,6 +201,26 @@ static int explain_load(const struct gadget *g, int r, char *log, char **ret_det
                          complaints.last[0] ? complaints.last : strerror(-r));
 }
 
+static int check_options(const struct gadget *g, struct error *err) {
+        struct option_source sources[LIMIT_STREAMS_MAX];
+
+        for (size_t i = 0; i < g->n_sources; i++)
+                sources[i] = (struct option_source){ g->sources[i].name, g->sources[i].kind };
+        return options_check(&g->options, sources, g->n_sources, err);
+}
+
+/* --iface is for programs that go to an interface. */
+static int check_iface(const struct gadget *g, struct error *err) {
+        if (!g->options.values[RUN_OPTION_IFACE])
+                return 0;
+        for (size_t i = 0; i < g->n_plans; i++)
+                if (g->plans[i].type->how == PROGRAM_BY_SOCKET ||
+                    g->plans[i].type->how == PROGRAM_BY_INTERFACE)
+                        return 0;
+        return error_set(err, ERROR_USAGE, -EINVAL,
+                         "iface: no program of the gadget is attached to a network interface");
+}
+
 int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
         struct bpf_program *program;
         char *log;
@@ -209,6 +229,8 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
         /* Inspecting asks what there is: nothing need be given. */
         if (!g->start->inspect || g->start->params.len > 0) {
                 r = params_apply(&g->params, g->start->params, &g->options, err);
+                if (r == 0)
+                        r = check_options(g, err);
                 if (r < 0)
                         return r;
         }
@@ -222,6 +244,8 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
         r = buffers_choose(g, err);
         if (r == 0)
                 r = attach_prepare(g, err);
+        if (r == 0)
+                r = check_iface(g, err);
         if (r == 0)
                 r = map_sizes_apply(g->object, g->start->n_cpus, &g->map_sizes, err);
         if (r < 0)

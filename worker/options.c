@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/options.h"
 
+#include <ctype.h>
+
 #include "base/buf.h"
+#include "base/text.h"
 #include "gadget/api.h"
 
 /* What stands between parts that may be for different data sources; "" = there is one part. */
@@ -43,6 +46,102 @@ void options_done(struct options *o) {
         for (size_t i = 0; i < ARRAY_SIZE(o->values); i++)
                 free(o->values[i]);
         *o = (struct options){ 0 };
+}
+
+/* --- what goes with what --- */
+
+#define KIND(_kind) (1u << STREAM_##_kind)
+#define ARRAYS (KIND(MAP) | KIND(SNAPSHOT) | KIND(HISTOGRAM))
+
+/* Kinds of data sources that an option acts on, and what it does not do to the others; 0 = it is
+ * about none. */
+static const struct {
+        unsigned int kinds;
+        const char *refusal;
+} scopes[_RUN_OPTION_MAX] = {
+        [RUN_OPTION_FILTER] = { KIND(TRACER) | ARRAYS, NULL },
+        [RUN_OPTION_FILTER_EXPR] = { KIND(TRACER) | ARRAYS, NULL },
+        [RUN_OPTION_SORT] = { ARRAYS, "its rows cannot be sorted" },
+        [RUN_OPTION_MAX_ENTRIES] = { ARRAYS, "it has no arrays of rows to cut" },
+        [RUN_OPTION_INTERVAL] = { ARRAYS, "it is not read at intervals" },
+        [RUN_OPTION_COUNT] = { ARRAYS, "its reads are not counted" },
+        [RUN_OPTION_KEEP] = { KIND(MAP) | KIND(HISTOGRAM), "it has no entries that could stay" },
+};
+
+static const char *const kind_texts[_STREAM_KIND_MAX] = {
+        [STREAM_TRACER] = "a tracer, whose rows come one by one",
+        [STREAM_MAP] = "a map",
+        [STREAM_SNAPSHOT] = "an iterator",
+        [STREAM_HISTOGRAM] = "a histogram",
+};
+
+static int refuse(enum run_option option, const struct option_source *source, struct error *err) {
+        return error_set(err, ERROR_USAGE, -EINVAL, "%s: data source '%s' is %s: %s",
+                         keys[option].key, source->name, kind_texts[source->kind],
+                         scopes[option].refusal);
+}
+
+/* The length of a name with a colon behind it at the front of text, 0 = there is none. No field
+ * has a colon in its name. */
+static size_t prefix_length(const char *text) {
+        size_t n = 0;
+
+        while (isalnum((unsigned char)text[n]) || (text[n] && strchr("_-.", text[n])))
+                n++;
+        return text[n] == ':' ? n : 0;
+}
+
+static int unknown_source(enum run_option option, const char *text, size_t n,
+                          const struct option_source *sources, size_t n_sources,
+                          struct error *err) {
+        const char *names[LIMIT_STREAMS_MAX], *near;
+        cleanup_free char *name = strndup(text, n);
+
+        for (size_t i = 0; i < n_sources; i++)
+                names[i] = sources[i].name;
+        near = text_nearest(name ? name : "", names, n_sources);
+        error_set(err, ERROR_USAGE, -EINVAL, "%s: there is no data source '%.64s'",
+                  keys[option].key, name ? name : "");
+        if (near)
+                error_append(err, "did you mean '%s'?", near);
+        return -EINVAL;
+}
+
+/* One part: with a prefix for that data source, else for all that it can act on. */
+static int check_part(enum run_option option, const char *text, const struct option_source *sources,
+                      size_t n_sources, struct error *err) {
+        size_t n = prefix_length(text);
+        unsigned int kinds = scopes[option].kinds;
+
+        for (size_t i = 0; i < n_sources; i++) {
+                bool is_named = n > 0 && strlen(sources[i].name) == n &&
+                                memcmp(sources[i].name, text, n) == 0;
+
+                if ((n == 0 || is_named) && kinds & 1u << sources[i].kind)
+                        return 0;
+                if (is_named)
+                        return refuse(option, &sources[i], err);
+        }
+        if (n > 0)
+                return unknown_source(option, text, n, sources, n_sources, err);
+        return n_sources > 0 ? refuse(option, &sources[0], err) : 0;
+}
+
+int options_check(const struct options *o, const struct option_source *sources, size_t n_sources,
+                  struct error *err) {
+        for (enum run_option option = 0; option < _RUN_OPTION_MAX; option++) {
+                const char *text = scopes[option].kinds ? o->values[option] : NULL;
+
+                while (text && *text) {
+                        size_t n = strcspn(text, separators[option]);
+                        int r = n > 0 ? check_part(option, text, sources, n_sources, err) : 0;
+
+                        if (r < 0)
+                                return r;
+                        text += n + (text[n] != '\0');
+                }
+        }
+        return 0;
 }
 
 /* The name in front of the part's first colon, when it is that of a data source. */

@@ -387,8 +387,8 @@ static int check_allowed(const struct param *p, const char *text, struct error *
         for (const char *name; n < ARRAY_SIZE(names) && (name = param_value_at(p, n)); n++)
                 names[n] = name;
         near = text_nearest(text, names, n);
-        r = error_set(err, ERROR_INVALID, -EINVAL,
-                      "parameter '%s': '%.64s' is not one of its values", p->key, text);
+        r = error_set(err, ERROR_USAGE, -EINVAL, "parameter '%s': '%.64s' is not one of its values",
+                      p->key, text);
         if (near && err)
                 error_append(err, "did you mean '%s'?", near);
         return r;
@@ -413,7 +413,7 @@ static int parse_number(const struct param *p, const char *text, uint64_t *ret, 
         if (r < 0 && p->enum_id)
                 return check_allowed(p, text, err);
         if (r < 0)
-                return error_set(err, ERROR_INVALID, -EINVAL,
+                return error_set(err, ERROR_USAGE, -EINVAL,
                                  "parameter '%s': '%.64s' is not a number from %" PRId64
                                  " to %" PRIu64,
                                  p->key, text, min, max);
@@ -439,14 +439,14 @@ static int store(struct param *p, const char *text, struct error *err) {
         }
         if (p->kind == FIELD_STR) {
                 if (strlen(text) >= p->size)
-                        return error_set(err, ERROR_INVALID, -EINVAL,
+                        return error_set(err, ERROR_USAGE, -EINVAL,
                                          "parameter '%s': the value has %zu bytes, at most %u fit",
                                          p->key, strlen(text), p->size - 1);
                 memset(at, 0, p->size);
                 memcpy(at, text, strlen(text));
         } else if (p->kind == FIELD_BOOL) {
                 if (parse_bool(text, &b) < 0)
-                        return error_set(err, ERROR_INVALID, -EINVAL,
+                        return error_set(err, ERROR_USAGE, -EINVAL,
                                          "parameter '%s': '%.64s' is neither true nor false",
                                          p->key, text);
                 memset(at, 0, p->size);
@@ -469,7 +469,7 @@ static int unknown_param(const struct params *p, const char *key, struct error *
         for (size_t i = 0; i < p->n; i++)
                 names[i] = p->items[i].key;
         near = text_nearest(key, names, p->n);
-        r = error_set(err, ERROR_INVALID, -EINVAL, "the gadget has no parameter '%.64s'", key);
+        r = error_set(err, ERROR_USAGE, -EINVAL, "the gadget has no parameter '%.64s'", key);
         if (near && err)
                 error_append(err, "did you mean '%s'?", near);
         return r;
@@ -532,12 +532,15 @@ int params_apply(struct params *p, struct bytes values, struct options *options,
                 if (param->is_set)
                         continue;
                 if (param->is_mandatory && !param->has_default)
-                        return error_set(err, ERROR_INVALID, -EINVAL,
-                                         "parameter '%s' must be given", param->key);
+                        return error_set(err, ERROR_USAGE, -EINVAL, "parameter '%s' must be given",
+                                         param->key);
                 if (param->has_default)
                         r = store(param, param->default_value, err);
-                if (r < 0)
+                if (r < 0) {
+                        if (err)
+                                err->code = ERROR_INVALID; /* its author's mistake */
                         return error_prefix(err, r, "default value");
+                }
         }
         return 0;
 }

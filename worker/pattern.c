@@ -55,7 +55,7 @@ struct compiler {
 };
 
 static int wrong(struct compiler *c, const char *what) {
-        return error_set(c->err, ERROR_INVALID, -EINVAL, "pattern '%.64s', byte %zu: %s", c->text,
+        return error_set(c->err, ERROR_USAGE, -EINVAL, "pattern '%.64s', byte %zu: %s", c->text,
                          (size_t)(c->at - c->text) + 1, what);
 }
 

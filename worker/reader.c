@@ -23,11 +23,11 @@ static int read_interval(struct reader *reader, const struct gadget *g, const st
         if (r < 0 || !text)
                 return r;
         if (parse_duration(text, &reader->interval_ns) < 0 || reader->interval_ns > INT64_MAX)
-                return error_set(err, ERROR_INVALID, -EINVAL,
+                return error_set(err, ERROR_USAGE, -EINVAL,
                                  "interval: '%.64s' is no duration such as 500ms or 2s", text);
         if (reader->interval_ns > 0 && reader->interval_ns < INTERVAL_MIN)
-                return error_set(err, ERROR_INVALID, -EINVAL,
-                                 "interval: '%.64s' is shorter than 1ms", text);
+                return error_set(err, ERROR_USAGE, -EINVAL, "interval: '%.64s' is shorter than 1ms",
+                                 text);
         return 0;
 }
 
@@ -39,7 +39,7 @@ static int read_count(struct reader *reader, const struct gadget *g, const struc
 
         r = gadget_option(g, source, RUN_OPTION_COUNT, &text, err);
         if (r == 0 && text && parse_u64(text, 0, UINT32_MAX, &count) < 0)
-                r = error_set(err, ERROR_INVALID, -EINVAL,
+                r = error_set(err, ERROR_USAGE, -EINVAL,
                               "count: '%.64s' is not a number from 0 to %u", text, UINT32_MAX);
         if (r < 0)
                 return r;
@@ -59,8 +59,8 @@ static int read_keep(const struct gadget *g, const struct source *source, bool *
         *ret = false;
         r = gadget_option(g, source, RUN_OPTION_KEEP, &text, err);
         if (r == 0 && text && parse_bool(text, ret) < 0)
-                r = error_set(err, ERROR_INVALID, -EINVAL,
-                              "keep: '%.64s' is neither true nor false", text);
+                r = error_set(err, ERROR_USAGE, -EINVAL, "keep: '%.64s' is neither true nor false",
+                              text);
         return r;
 }
 

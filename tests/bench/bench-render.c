@@ -93,7 +93,7 @@ static void measure(enum output_mode mode, const struct schema *schema, const st
         server.fd = pair[1];
         pthread_create(&thread, NULL, serve, &server);
         if (out_init(&out, fd, OUT_SIZE) < 0 ||
-            connection_new(pair[0], "bench", &connection, &err) < 0 ||
+            connection_new(pair[0], "bench", -1, &connection, &err) < 0 ||
             renderer_new(schema, &options, &out, &renderer, &err) < 0) {
                 fprintf(stderr, "%s\n", error_text(&err));
                 exit(1);

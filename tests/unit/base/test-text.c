@@ -165,6 +165,11 @@ static void test_nearest(void **state) {
         assert_null(text_nearest("completion", words, ARRAY_SIZE(words)));
         assert_null(text_nearest("xyz", words, ARRAY_SIZE(words)));
         assert_null(text_nearest("run", words, 0));
+        /* Of a dotted name the last part alone will do. */
+        static const char *const dotted[] = { "proc.pid", "proc.parent.comm" };
+        assert_string_equal(text_nearest("pid", dotted, ARRAY_SIZE(dotted)), "proc.pid");
+        assert_string_equal(text_nearest("proc.pif", dotted, ARRAY_SIZE(dotted)), "proc.pid");
+        assert_null(text_nearest("x.pid", dotted, ARRAY_SIZE(dotted)));
         memset(long_word, 'x', sizeof(long_word));
         long_word[sizeof(long_word) - 1] = '\0';
         assert_null(text_nearest(long_word, words, ARRAY_SIZE(words)));

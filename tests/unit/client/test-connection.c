@@ -17,8 +17,9 @@
 struct server {
         int fd;
         struct buf script;
-        size_t step; /* bytes a write; 0 = all */
-        bool stays;  /* does not hang up at the end */
+        size_t step;      /* bytes a write; 0 = all */
+        bool stays;       /* does not hang up at the end */
+        int interrupt_fd; /* 0 = none */
         pthread_t thread;
 };
 
@@ -60,7 +61,7 @@ static int start(struct server *s, struct connection **ret, struct error *err) {
         s->fd = pair[1];
         assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
         *ret = NULL;
-        return connection_new(pair[0], "test", ret, err);
+        return connection_new(pair[0], "test", s->interrupt_fd ? s->interrupt_fd : -1, ret, err);
 }
 
 static void finish(struct server *s, struct connection *c) {
@@ -111,11 +112,12 @@ static void test_no_server(void **state) {
         struct error err = { 0 };
         char path[200];
 
-        assert_int_equal(connection_open("/nonexistent/gadgetd.sock", "test", &c, &err), -ENOENT);
+        assert_int_equal(connection_open("/nonexistent/gadgetd.sock", "test", -1, &c, &err),
+                         -ENOENT);
         assert_non_null(strstr(err.msg, "/nonexistent/gadgetd.sock"));
         memset(path, 'a', sizeof(path) - 1);
         path[sizeof(path) - 1] = '\0';
-        assert_int_equal(connection_open(path, "test", &c, &err), -ENAMETOOLONG);
+        assert_int_equal(connection_open(path, "test", -1, &c, &err), -ENAMETOOLONG);
         assert_null(c);
 }
 
@@ -344,8 +346,8 @@ static void test_interrupt(void **state) {
 
         assert_int_equal(pipe(pipe_fds), 0);
         put_hello(&s);
+        s.interrupt_fd = pipe_fds[0];
         assert_int_equal(start(&s, &c, &err), 0);
-        connection_set_interrupt(c, pipe_fds[0]);
         assert_int_equal(write(pipe_fds[1], "x", 1), 1);
         assert_int_equal(connection_call(c, METHOD_INSTANCE_LIST, NULL, &reply, &err), -EINTR);
         close(pipe_fds[0]);
