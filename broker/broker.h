@@ -17,6 +17,7 @@
  *   object.c      handles
  *   container.c   the containers that the gadget may see
  *   netns.c       their network namespaces
+ *   kernel-symbols.c  the kernel's functions by address
  *   map.c prog.c attach.c attach-place.c perf.c target.c report.c   the handlers
  */
 #pragma once
@@ -28,6 +29,7 @@
 #include "base/loop.h"
 #include "broker/cgroup.h"
 #include "broker/container.h"
+#include "broker/kernel-symbols.h"
 #include "broker/message.h"
 #include "broker/netns.h"
 #include "broker/object.h"
@@ -73,12 +75,13 @@ struct broker {
         uint32_t n_cpus; /* possible CPUs */
 
         /* Directories and files of the host, opened before the privileges go. */
-        int tracefs_fd; /* our own mount, attached nowhere; -1 = this kernel has none */
-        int pmu_fd;     /* /sys/bus/event_source/devices; -1 = none */
-        int kmsg_fd;    /* the kernel's log from our start on; -1 = none */
-        int dir_fd;     /* RUN/instances/ID */
-        int parent_fd;  /* RUN/instances */
-        int listen_fd;  /* broker.sock */
+        int tracefs_fd;  /* our own mount, attached nowhere; -1 = this kernel has none */
+        int pmu_fd;      /* /sys/bus/event_source/devices; -1 = none */
+        int kallsyms_fd; /* /proc/kallsyms, as who may see addresses sees it; -1 = none */
+        int kmsg_fd;     /* the kernel's log from our start on; -1 = none */
+        int dir_fd;      /* RUN/instances/ID */
+        int parent_fd;   /* RUN/instances */
+        int listen_fd;   /* broker.sock */
         struct loop_io listen_io;
         struct cgroups cgroups;
         int join_fd; /* the child that joins them */
@@ -110,6 +113,8 @@ struct broker {
         char **declared_hooks; /* of BROKER_HOOK, when inspecting */
         size_t n_declared_hooks;
         uint64_t map_bytes;
+        bool has_stacks; /* it has a map of stacks, so that it may ask whose addresses they are */
+        struct kernel_symbols kernel_symbols;
 
         bool is_faulted;     /* MSG_FAULT is sent */
         bool is_done;        /* the worker said DONE */
@@ -201,6 +206,7 @@ int on_pmu(struct broker *, const struct request *, struct reply *, struct error
 int on_attach(struct broker *, const struct request *, struct reply *, struct error *);
 int on_target(struct broker *, const struct request *, struct reply *, struct error *);
 
+int on_kernel_symbols(struct broker *, const struct request *, struct reply *, struct error *);
 int on_id_name(struct broker *, const struct request *, struct reply *, struct error *);
 
 int on_hook(struct broker *, const struct request *, struct reply *, struct error *);

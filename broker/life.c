@@ -219,7 +219,8 @@ int broker_new(int channel_fd, struct broker **ret) {
 
         if (!b)
                 return -ENOMEM;
-        b->tracefs_fd = b->pmu_fd = b->kmsg_fd = b->dir_fd = b->parent_fd = b->listen_fd = -1;
+        b->tracefs_fd = b->pmu_fd = b->kallsyms_fd = b->kmsg_fd = b->dir_fd = b->parent_fd =
+                b->listen_fd = -1;
         b->join_fd = b->host_netns_fd = -1;
         b->worker = (struct worker){ 0, -1, -1, -1, -1 };
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
@@ -249,6 +250,7 @@ struct broker *broker_free(struct broker *b) {
         channel_free(b->gadgetd);
         loop_free(b->loop);
         objects_done(&b->objects);
+        kernel_symbols_done(&b->kernel_symbols);
         containers_done(b);
         netns_done(b);
         close_fd(&b->host_netns_fd);
@@ -262,6 +264,7 @@ struct broker *broker_free(struct broker *b) {
                 close_fd(&b->start_fds[i]);
         close_fd(&b->tracefs_fd);
         close_fd(&b->pmu_fd);
+        close_fd(&b->kallsyms_fd);
         close_fd(&b->kmsg_fd);
         close_fd(&b->dir_fd);
         close_fd(&b->parent_fd);

@@ -69,6 +69,8 @@ static void open_host(struct broker *b) {
                 log_debug("no tracefs: %s", strerrordesc_np(-r));
         b->tracefs_fd = MAX(r, -1);
         b->pmu_fd = open("/sys/bus/event_source/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        /* The kernel looks at who opened it, not at who reads. */
+        b->kallsyms_fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
         b->kmsg_fd = kmsg_open();
         b->host_netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         b->host_netns = b->host_netns_fd >= 0 && fstat(b->host_netns_fd, &st) == 0 ? st.st_ino : 0;

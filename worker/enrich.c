@@ -3,6 +3,7 @@
 
 #include "worker/dns-name.h"
 #include "worker/id-names.h"
+#include "worker/kernel-stack.h"
 
 static uint32_t load_u32(const uint8_t *event, uint32_t len, uint32_t offset) {
         uint32_t v;
@@ -37,6 +38,8 @@ uint32_t enrich_text_max(enum enrich what) {
                 return ID_NAME_MAX;
         case ENRICH_DNS_NAME:
                 return DNS_TEXT_MAX;
+        case ENRICH_KERNEL_STACK:
+                return LIMIT_STACK_TEXT_MAX;
         case ENRICH_NONE:
         case _ENRICH_MAX:
                 break;
@@ -58,6 +61,10 @@ uint32_t enrich_text(const struct enrich_from *from, const uint8_t *event, uint3
         case ENRICH_DNS_NAME:
                 return dns_name_text(
                         BYTES(event + from->offset, MIN(from->size, len - from->offset)), out);
+        case ENRICH_KERNEL_STACK:
+                return len - from->offset < sizeof(uint32_t)
+                               ? 0
+                               : kernel_stack_text(load_u32(event, len, from->offset), out);
         case ENRICH_NONE:
         case _ENRICH_MAX:
                 break;

@@ -6,13 +6,15 @@
 #pragma once
 
 #include "base/util.h"
+#include "gadget/api.h"
 
 enum enrich {
         ENRICH_NONE,
         ENRICH_USER,
         ENRICH_GROUP,
-        ENRICH_INTERFACE, /* __u32 index; `extra` is where the event has its network namespace */
-        ENRICH_DNS_NAME,  /* labels */
+        ENRICH_INTERFACE,    /* __u32 index; `extra` is where the event has its network namespace */
+        ENRICH_DNS_NAME,     /* labels */
+        ENRICH_KERNEL_STACK, /* __u32 id */
         _ENRICH_MAX,
 };
 
@@ -25,7 +27,7 @@ struct enrich_from {
 };
 
 /* No text is longer. */
-#define ENRICH_TEXT_MAX (16u << 10)
+#define ENRICH_TEXT_MAX LIMIT_STACK_TEXT_MAX
 
 /* Most bytes of a text of this kind. */
 uint32_t enrich_text_max(enum enrich what);

@@ -418,6 +418,17 @@ int host_id_name(const struct named_id *id, char *out, size_t room) {
         return r < 0 ? r : (int)call.out_len;
 }
 
+int host_kernel_symbols(const uint64_t *addresses, size_t n, uint8_t *out, size_t room) {
+        struct host_call call =
+                CALL(BROKER_KERNEL_SYMBOLS, PART(addresses, n * sizeof(*addresses)));
+        int r;
+
+        call.out = out;
+        call.out_size = room;
+        r = host_call(&call);
+        return r < 0 ? r : (int)call.out_len;
+}
+
 void host_fault(const struct error *err, const char *detail) {
         const char *text = error_text(err);
         struct broker_fault fault = {

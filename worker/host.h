@@ -71,6 +71,9 @@ void host_keep_objects(void);
 struct named_id;
 int host_id_name(const struct named_id *id, char *out, size_t room);
 
+/* Names of the kernel's functions at these addresses, as kernel_stack_set_source() wants them. */
+int host_kernel_symbols(const uint64_t *addresses, size_t n, uint8_t *out, size_t room);
+
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);
 

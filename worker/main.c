@@ -14,6 +14,7 @@
 #include "worker/container.h"
 #include "worker/gadget.h"
 #include "worker/id-names.h"
+#include "worker/kernel-stack.h"
 #include "worker/run.h"
 #include "worker/schema.h"
 
@@ -80,6 +81,7 @@ int main(void) {
         wake_promptly();
 
         id_names_set_source(host_id_name);
+        kernel_stack_set_source(host_kernel_symbols);
         host_on_container(container_on_message);
         container_set_refill(host_take_containers);
         r = host_init(CHILD_FD_CHANNEL, &start, &err);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "worker/id-names.h"
+#include "worker/kernel-stack.h"
 
 int rows_init(struct rows *rows, const struct gadget *g, uint16_t stream,
               const struct ring_writer *out, struct error *err) {
@@ -35,6 +36,7 @@ void drain_begin(struct drain *d, struct ring_writer *out, int bell_fd) {
         uint64_t wall = clock_ns(CLOCK_REALTIME);
 
         id_names_expire(wall);
+        kernel_stack_expire(wall);
         *d = (struct drain){
                 .out = out,
                 .bell_fd = bell_fd,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/run.h"
+#include "worker/stack-maps.h"
 
 #include <poll.h>
 
@@ -31,10 +32,11 @@ int run_init(struct run *run, const struct gadget *g, struct error *err) {
                                           &run->out, err)
                             : reader_init(&run->readers[run->n_readers++], g, (uint16_t)i,
                                           &run->out, err);
-        return r;
+        return r < 0 ? r : stack_maps_open(g, err);
 }
 
 void run_done(struct run *run) {
+        stack_maps_close();
         for (size_t i = 0; i < run->n_tracers; i++)
                 tracer_done(&run->tracers[i]);
         for (size_t i = 0; i < run->n_readers; i++)

@@ -27,6 +27,8 @@ static const struct twin_rule {
         [ENRICH_GROUP] = { "group", "uidgidresolver.target", "gid", "group", NULL, SHOWN_ID },
         [ENRICH_INTERFACE] = { "interface", NULL, "ifindex", "ifname", "Network interface",
                                SHOWN_RAW },
+        [ENRICH_KERNEL_STACK] = { "kernel_stack", "ebpf.formatter.kstack", NULL, NULL,
+                                  "Functions of the kernel, the innermost first", SHOWN_TWIN },
 };
 
 const char *twin_target_key(enum enrich twin) {

@@ -38,6 +38,7 @@ static const struct type_rule typedef_rules[] = {
         { "gadget_bytes", RENDER_BYTES, "bytes" },
         { "gadget_duration", RENDER_DURATION, "duration" },
         { ARGV, RENDER_NONE, NULL },
+        { "gadget_kernel_stack", RENDER_NONE, NULL, .enrich = ENRICH_KERNEL_STACK },
         { "gadget_netif_index", RENDER_NONE, NULL, .enrich = ENRICH_INTERFACE },
         { "gadget_histogram_slot__u32", RENDER_HISTOGRAM, NULL },
         { "gadget_histogram_slot__u64", RENDER_HISTOGRAM, NULL },

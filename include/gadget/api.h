@@ -57,6 +57,8 @@ enum child_fd {
         X(SELECTION_MAX,         4096, "bytes",   "one list of containers of a run; refused")                  \
         X(CONTAINER_TEXT_MAX,     255, "bytes",   "a container's id, name, image and so on; left out")       \
         X(OCI_FILE_MAX,   (1 << 20), "bytes",     "state or bundle file of a container; not read")           \
+        X(STACK_FRAMES_MAX,       127, "entries", "frames of a stack; maps of deeper ones are not looked into") \
+        X(STACK_TEXT_MAX, (16 << 10), "bytes",    "one stack as text; cut")                                \
         X(LOG_TEXT_MAX,          2048, "bytes",   "one log record of a child; cut")                          \
         X(ERROR_DETAIL_MAX, (16 << 10), "bytes",  "detail of a failure, such as a verifier log's tail; cut at the front")
 /* clang-format on */

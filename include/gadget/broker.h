@@ -60,6 +60,7 @@ enum broker_type {
         BROKER_FAULT, /* no reply */
         BROKER_DONE,  /* no reply */
         BROKER_ID_NAME,
+        BROKER_KERNEL_SYMBOLS,
         _BROKER_REQUEST_MAX,
 
         /* broker to worker, not asked for; sequence number 0 */
@@ -263,6 +264,10 @@ struct broker_id_name {
         uint32_t netns; /* of an interface: the inode of its network namespace, 0 = the host's */
         uint32_t reserved;
 };
+
+/* KERNEL_SYMBOLS has no struct: payload = up to LIMIT_STACK_FRAMES_MAX addresses, a uint64_t each.
+ * Reply: for each a uint8_t, and the name of the function around it of so many bytes; 0 = there is
+ * none. result: -EACCES = the kernel hides its addresses. Only for gadgets with a map of stacks. */
 
 /* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached
  * that would tell. */

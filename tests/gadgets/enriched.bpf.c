@@ -9,6 +9,7 @@
 
 #include <gadget/buffer.h>
 #include <gadget/filter.h>
+#include <gadget/kernel_stack_map.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
 
@@ -24,6 +25,9 @@ struct event {
         gadget_dns_name host_raw[LABELS];
         gadget_dns_name plain[LABELS];
         gadget_dns_name garbage[LABELS];
+        gadget_kernel_stack kstack_raw;
+        gadget_kernel_stack lost_kstack_raw; /* another one had its place */
+        gadget_kernel_stack no_kstack_raw;   /* no such entry */
 };
 
 /* The network namespace that the interfaces are said to be of. */
@@ -50,6 +54,9 @@ int on_getppid(struct syscall_trace_enter *ctx) {
         __builtin_memcpy(event->host_raw, "\3www\7example\3com", 17);
         __builtin_memcpy(event->plain, "\3a.b\4host", 10);
         __builtin_memcpy(event->garbage, "\3ok!\xc0\xff", 6);
+        event->kstack_raw = gadget_get_kernel_stack(ctx);
+        event->lost_kstack_raw = -17;
+        event->no_kstack_raw = 1000000;
         gadget_submit_buf(ctx, &events, event, sizeof(*event));
         return 0;
 }

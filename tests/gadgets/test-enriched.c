@@ -94,6 +94,33 @@ static void test_interfaces_of_namespaces(void **state) {
         env_stop(env);
 }
 
+/* The system call is the outermost thing that a kernel stack has. */
+#if defined(__aarch64__)
+#define OUTERMOST "el0_svc"
+#else
+#define OUTERMOST "do_syscall_64; entry_SYSCALL_64_after_hwframe"
+#endif
+
+static void test_kernel_stack(void **state) {
+        struct env *env = *state;
+        const char *stack;
+        struct run *run;
+        json_t *row;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        row = first_row(env, &run, (const char *[]){ "--filter", "kstack~" OUTERMOST, NULL });
+        stack = row_str(row, "kstack");
+        assert_non_null(strstr(stack, "; " OUTERMOST));
+        assert_null(strstr(stack, "[unknown]"));
+        assert_true(row_int(row, "kstack_raw") < 10000);
+        assert_string_equal(row_str(row, "lost_kstack"), "[no stack: EEXIST]");
+        assert_string_equal(row_str(row, "no_kstack"), "");
+        stop(run, row);
+        env_stop(env);
+}
+
 /* Filters see what rows show. */
 static void test_filters(void **state) {
         static const char *const passing[] = { "host==www.example.com", "interface~^l",
@@ -117,6 +144,7 @@ static void test_filters(void **state) {
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_names),
         ENV_TEST(test_interfaces_of_namespaces),
+        ENV_TEST(test_kernel_stack),
         ENV_TEST(test_filters),
 };
 TEST_MAIN("gadget-enriched", tests)

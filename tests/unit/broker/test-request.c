@@ -112,6 +112,7 @@ static void bed_init(struct bed *bed) {
         assert_int_equal(broker_new(fd, &bed->broker), 0);
         bed->broker->state = BROKER_LOADING;
         bed->broker->n_cpus = 2;
+        bed->broker->has_stacks = true;
         add_map(bed->broker, BPF_MAP_TYPE_HASH, 8);
         add(bed->broker, OBJECT_PROG);
         add(bed->broker, OBJECT_BTF);
@@ -199,6 +200,7 @@ static void make_good(struct example *m, enum broker_type type) {
         struct broker_pmu_request pmu = { .pmu = BROKER_PMU_KPROBE };
         struct broker_map_fd map_fd = { .map = MAP };
         struct broker_id_name id_name = { .id = 0 };
+        uint64_t address = 0xffffffff81000000;
         struct broker_attach attach = { .prog = SOCKET_PROG };
         struct broker_bpf_other other = { .cmd = BPF_OBJ_GET };
         struct broker_fault fault = { .code = ERROR_INVALID, .message_len = 3 };
@@ -254,6 +256,8 @@ static void make_good(struct example *m, enum broker_type type) {
                 return make(m, type, NULL, 0, "tracepoint/x/y", 14);
         case BROKER_ID_NAME:
                 return make(m, type, &id_name, sizeof(id_name), NULL, 0);
+        case BROKER_KERNEL_SYMBOLS:
+                return make(m, type, NULL, 0, &address, sizeof(address));
         case BROKER_READY:
                 return make(m, type, NULL, 0, "\x80", 1);
         case BROKER_FAULT:
@@ -405,6 +409,7 @@ static void test_running_phase_is_small(void **state) {
                 BROKER_ITER_CREATE, BROKER_BPF_OTHER,
                 BROKER_CLOSE,       BROKER_FAULT,
                 BROKER_DONE,        BROKER_ID_NAME,
+                BROKER_KERNEL_SYMBOLS,
         };
         size_t n = 0;
 
