@@ -30,6 +30,8 @@ struct blob_writer {
         char temp[32];
         struct hasher hasher;
         uint64_t size;
+        uint64_t flushed; /* up to here it is on its way to the disk, */
+        uint64_t settled; /* and up to here it has arrived */
 };
 int blob_writer_init(struct blob_writer *w, int root_fd, const char *algorithm, struct error *err);
 int blob_writer_add(struct blob_writer *w, const void *data, size_t n, struct error *err);

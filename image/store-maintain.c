@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "image/intake.h"
-#include "image/reach.h"
 #include "image/store-internal.h"
 #include "image/store-signatures.h"
 
@@ -52,15 +50,6 @@ static int count_blob(void *userdata, const char *digest, uint64_t size) {
         return 0;
 }
 
-/* The image that a signature's name is about, "" = it is none. */
-static void signed_digest(const char *name, char *out, size_t n) {
-        const char *tag = strrchr(name, ':');
-
-        out[0] = '\0';
-        if (is_signature_name(name) && tag)
-                snprintf(out, n, "sha256:%.64s", tag + 1 + strlen("sha256-"));
-}
-
 static bool has_digest(const struct layout *layout, const char *digest) {
         for (size_t i = 0; i < layout_count(layout); i++) {
                 char name[LIMIT_IMAGE_REF_MAX + 1];
@@ -92,7 +81,7 @@ static void drop_names(struct layout *layout, prune_keep_func keeps, void *userd
         }
         for (size_t i = layout_count(layout); i-- > 0;) {
                 layout_name(layout, i, name, sizeof(name));
-                signed_digest(name, about, sizeof(about));
+                signature_subject(name, about, sizeof(about));
                 if (about[0] != '\0' && !has_digest(layout, about))
                         layout_remove(layout, i);
         }
@@ -122,70 +111,6 @@ int store_prune(struct store *store, prune_keep_func keeps, void *userdata,
         ret->blobs = before.blobs - after.blobs;
         ret->bytes = before.bytes - after.bytes;
         return 0;
-}
-
-/* --- export --- */
-
-static int add_entry(const struct layout *layout, size_t i, json_t *out) {
-        char name[LIMIT_IMAGE_REF_MAX + 1];
-        struct descriptor d;
-        const char *ignored;
-
-        layout_get(layout, i, &d, &ignored);
-        layout_name(layout, i, name, sizeof(name));
-        return json_array_append_new(out,
-                                     json_pack("{s:s,s:s,s:I,s:{s:s}}", "mediaType", d.media_type,
-                                               "digest", d.digest, "size", (json_int_t)d.size,
-                                               "annotations", ANNOTATION_REF_NAME, name));
-}
-
-static int add_image(struct store *store, const struct layout *layout, const struct image_ref *ref,
-                     json_t *out, struct error *err) {
-        char name[LIMIT_IMAGE_REF_MAX + 1], about[DIGEST_TEXT_MAX];
-        struct descriptor d;
-        size_t at;
-        int r;
-
-        r = store_find(store, layout, ref, &d, err);
-        if (r < 0 || layout_find(layout, ref, &at) < 0)
-                return r;
-        r = add_entry(layout, at, out);
-        for (size_t i = 0; r == 0 && i < layout_count(layout); i++) {
-                layout_name(layout, i, name, sizeof(name));
-                signed_digest(name, about, sizeof(about));
-                if (str_eq(about, d.digest))
-                        r = add_entry(layout, i, out);
-        }
-        return r < 0 ? -ENOMEM : 0;
-}
-
-int store_export(struct store *store, const struct image_ref *refs, size_t n_refs, char **ret_index,
-                 size_t *ret_n, export_blob_func func, void *userdata, struct error *err) {
-        cleanup_layout struct layout layout = { 0 };
-        cleanup_reach struct reach reach = { 0 };
-        cleanup_json json_t *list = json_array();
-        cleanup_json json_t *root = NULL;
-        int r;
-
-        r = list ? layout_read(store->root_fd, &layout, err) : -ENOMEM;
-        for (size_t i = 0; r == 0 && i < n_refs; i++)
-                r = add_image(store, &layout, &refs[i], list, err);
-        if (r < 0)
-                return r;
-        root = json_pack("{s:i,s:s,s:O}", "schemaVersion", 2, "mediaType", MEDIA_TYPE_INDEX,
-                         "manifests", list);
-        r = root ? reach_from(store->root_fd, root, &reach) : -ENOMEM;
-        if (r < 0)
-                return error_prefix(err, r, "an image is damaged");
-        for (size_t i = 0; r == 0 && i < reach.n; i++) {
-                char path[BLOB_PATH_MAX];
-                struct stat st;
-
-                blob_path(reach.digests[i], path);
-                if (fstatat(store->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                        r = func(userdata, reach.digests[i], (uint64_t)st.st_size);
-        }
-        return r < 0 ? r : json_print(root, ret_index, ret_n);
 }
 
 int store_quarantine(struct store *store, const char *digest, struct error *err) {

@@ -22,6 +22,12 @@ bool is_signature_name(const char *name) {
                (hex[64] == '\0' || str_eq(hex + 64, ".sig"));
 }
 
+void signature_subject(const char *name, char *out, size_t n) {
+        out[0] = '\0';
+        if (is_signature_name(name))
+                snprintf(out, n, "sha256:%.64s", strrchr(name, ':') + 1 + strlen("sha256-"));
+}
+
 struct walk {
         struct store *store;
         signature_func func;

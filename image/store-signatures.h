@@ -26,6 +26,9 @@ int store_each_signature(struct store *store, const char *digest, signature_func
 /* True for a name that holds signatures: listings leave it out. */
 bool is_signature_name(const char *name);
 
+/* The digest that such a name is about, "" = it is another name. */
+void signature_subject(const char *name, char *out, size_t n);
+
 /* Adds one beside the image, keeping those that are there. */
 int store_add_signature(struct store *store, const struct image_ref *ref, const char *digest,
                         const struct stored_signature *signature, struct error *err);

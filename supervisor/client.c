@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "supervisor/client-routes.h"
+#include "supervisor/fsck.h"
 #include "supervisor/store-import.h"
 #include "supervisor/stream.h"
 #include "supervisor/supervisor.h"
@@ -322,6 +323,7 @@ struct client *client_free(struct client *client) {
         buf_done(&client->in);
         buf_done(&client->out);
         transfers_on_client_gone(client);
+        fsck_on_client_gone(client);
         client->import = import_free(client->import);
         LIST_REMOVE(client, link);
         client->sup->n_clients--;
@@ -346,6 +348,7 @@ void client_close(struct client *client) {
                 return;
         client->is_closing = true;
         transfers_on_client_gone(client);
+        fsck_on_client_gone(client);
         loop_io_remove(&client->io);
         loop_defer(sup->loop, &client->free_defer, on_free);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {

@@ -2,12 +2,11 @@
 /* The methods image.prune, image.fsck, image.export and image.read. */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "image/intake.h"
-#include "image/partial.h"
 #include "image/store-maintain.h"
 #include "supervisor/client-routes.h"
 #include "supervisor/client.h"
+#include "supervisor/fsck.h"
 #include "supervisor/instance.h"
 #include "supervisor/pack.h"
 #include "supervisor/supervisor.h"
@@ -48,74 +47,9 @@ int on_image_prune(struct call *call, const union request *request, struct error
                                                            .images = result.images });
 }
 
-/* --- fsck --- */
-
-struct fsck {
-        struct store *store;
-        struct pack *damaged;
-        uint64_t n_blobs;
-        uint64_t n_bytes;
-        char (*bad)[DIGEST_TEXT_MAX];
-        size_t n_bad;
-};
-
-static int hash_file(int fd, const char *digest, char *out) {
-        cleanup_hasher struct hasher hasher = { 0 };
-        uint64_t position = 0;
-        int r;
-
-        r = hasher_init(&hasher, digest);
-        while (r == 0)
-                r = partial_copy(fd, &position, LIMIT_BLOB_SIZE_MAX, NULL, &hasher, NULL);
-        return r < 0 ? r : hasher_finish(&hasher, out);
-}
-
-static int check_blob(void *userdata, const char *digest, uint64_t size) {
-        char got[DIGEST_TEXT_MAX] = "";
-        struct fsck *fsck = userdata;
-        cleanup_close int fd = -1;
-        void *longer;
-
-        fsck->n_blobs++;
-        fsck->n_bytes += size;
-        if (store_has_blob(fsck->store, digest, size, &fd) && hash_file(fd, digest, got) == 0 &&
-            str_eq(got, digest))
-                return 0;
-        longer = reallocarray(fsck->bad, fsck->n_bad + 1, sizeof(*fsck->bad));
-        if (!longer)
-                return -ENOMEM;
-        fsck->bad = longer;
-        snprintf(fsck->bad[fsck->n_bad++], sizeof(*fsck->bad), "%s", digest);
-        return 0;
-}
-
 int on_image_fsck(struct call *call, const union request *request, struct error *err) {
-        cleanup_buf struct buf out = BUF_INIT(CLIENT_REPLY_MAX);
-        struct pack map = pack_map(&out), array;
-        struct fsck fsck = { .store = NULL };
-        int r;
-
         (void)request;
-        r = need_local(call->client->sup, &fsck.store, err);
-        if (r == 0)
-                r = store_each_blob(fsck.store, check_blob, &fsck);
-        pack_map_uint(&map, "blobs", fsck.n_blobs);
-        pack_map_uint(&map, "bytes", fsck.n_bytes);
-        pack_key(&map, "quarantined");
-        array = pack_array(&out);
-        for (size_t i = 0; i < fsck.n_bad && r == 0; i++) {
-                log_warning("blob %s is damaged, moved to quarantine", fsck.bad[i]);
-                r = store_quarantine(fsck.store, fsck.bad[i], err);
-                pack_item(&array);
-                pack_str(&out, fsck.bad[i]);
-        }
-        free(fsck.bad);
-        pack_end(&array);
-        pack_end(&map);
-        if (r == 0)
-                r = buf_result(&out);
-        return r < 0 ? r
-                     : call_reply(call, &(struct rep_object){ .object = { out.data, out.len } });
+        return fsck_start(call, err);
 }
 
 /* --- export --- */
@@ -160,23 +94,18 @@ int on_image_export(struct call *call, const union request *request, struct erro
         struct pack array = pack_array(&out);
         struct supervisor *sup = call->client->sup;
         cleanup_free char *index = NULL;
-        struct store *store;
+        struct store *stores[2] = { NULL, NULL };
         size_t n_index = 0;
         uint32_t n;
         int r;
 
         r = refs ? read_refs(sup, request->image_export.images, refs, &n, err) : -ENOMEM;
         if (r == 0)
-                r = need_local(sup, &store, err);
+                r = need_local(sup, &stores[1], err);
+        stores[0] = sup->images.bundled; /* as a run does it: the bundled one first */
         if (r == 0)
-                r = store_export(store, refs, n, &index, &n_index, pack_blob, &array, err);
-        /* Bundled ones only: all in one store, or each in its own call. */
-        if (r == -ENOENT && sup->images.bundled) {
-                buf_reset(&out);
-                array = pack_array(&out);
-                r = store_export(sup->images.bundled, refs, n, &index, &n_index, pack_blob, &array,
-                                 err);
-        }
+                r = store_export(stores, ARRAY_SIZE(stores), refs, n, &index, &n_index, pack_blob,
+                                 &array, err);
         pack_end(&array);
         if (r == 0)
                 r = buf_result(&out);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "supervisor/client.h"
+#include "supervisor/fsck.h"
 #include "supervisor/instance.h"
 #include "supervisor/reaper.h"
 #include "supervisor/sd-notify.h"
@@ -65,6 +66,7 @@ void supervisor_end(struct supervisor *sup, const char *why) {
                            on_end_deadline) < 0)
                 loop_exit(sup->loop, 1);
         transfers_stop(sup);
+        fsck_stop(sup);
         spare_end(sup);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {
                 next = LIST_NEXT(in, link);
@@ -190,6 +192,7 @@ void supervisor_done(struct supervisor *sup) {
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
         containers_done(&sup->containers);
+        sup->fsck = fsck_free(sup->fsck);
         is_unfinished = sup->n_instances > 0 || sup->n_transfers > 0 || sup->spare.broker;
         spare_done(sup);
         while ((transfer = LIST_FIRST(&sup->transfers)))

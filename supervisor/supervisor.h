@@ -19,6 +19,8 @@
 #include "supervisor/spare.h"
 #include "supervisor/transfer.h"
 
+struct fsck;
+
 LIST_HEAD(instance_list, instance);
 LIST_HEAD(client_list, client);
 
@@ -41,6 +43,7 @@ struct supervisor {
         struct transfer_list transfers;
         size_t n_transfers;
         struct inflight_list inflight;
+        struct fsck *fsck; /* of the store; NULL = there was none yet */
         struct containers containers;
         bool is_ending;
         bool is_last_call; /* only clients are left */

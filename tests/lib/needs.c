@@ -304,6 +304,10 @@ static int probe_skopeo(struct why *why) {
         return probe_command((const char *const[]){ "skopeo", "--version", NULL }, why);
 }
 
+static int probe_umoci(struct why *why) {
+        return probe_command((const char *const[]){ "umoci", "--version", NULL }, why);
+}
+
 static int probe_clang_bpf(struct why *why) {
         return probe_command((const char *const[]){ "clang", "--target=bpf", "-x", "c", "-c",
                                                     "/dev/null", "-o", "/dev/null", NULL },
@@ -334,6 +338,7 @@ static const struct {
         [NEED_REGISTRY] = { "registry", probe_registry },
         [NEED_RUNC] = { "runc", probe_runc },
         [NEED_SKOPEO] = { "skopeo", probe_skopeo },
+        [NEED_UMOCI] = { "umoci", probe_umoci },
         [NEED_CLANG_BPF] = { "clang-bpf", probe_clang_bpf },
 };
 

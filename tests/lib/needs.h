@@ -38,6 +38,7 @@ enum need {
         NEED_CGROUP,   /* a hierarchy that limits memory, and one that limits pids */
         NEED_REGISTRY, /* Debian's docker-registry */
         NEED_SKOPEO,
+        NEED_UMOCI,
         NEED_RUNC,      /* runc, that makes containers here */
         NEED_CLANG_BPF, /* clang that compiles for the BPF target */
         _NEED_MAX,

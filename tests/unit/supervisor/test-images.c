@@ -3,6 +3,8 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "image/store.h"
@@ -244,10 +246,88 @@ static void test_damaged_store(void **state) {
         bed_end(bed);
 }
 
+/* A request of which the answer is not waited for. */
+static void begin(struct peer *peer, enum method method) {
+        cleanup_buf struct buf frame = BUF_INIT(4096);
+
+        assert_int_equal(rpc_put_request(&frame, ++peer->next_id, method, NULL), 0);
+        assert_int_equal(peer_send(peer, frame.data, frame.len), 0);
+}
+
+static bool has_been_answered(const struct peer *peer) {
+        char byte;
+
+        return peer->len > 0 || recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* A blob of 256 MiB, as large as they may be; it is full of holes and has not its name's digest. */
+static void put_large_blob(const struct bed *bed) {
+        char path[512];
+
+        snprintf(path, sizeof(path), "%s" GADGET_STATEDIR "/store/blobs/sha256/%064d", bed->root,
+                 7);
+        assert_int_equal(mknod(path, S_IFREG | 0644, 0), 0);
+        assert_int_equal(truncate(path, LIMIT_BLOB_SIZE_MAX), 0);
+}
+
+/* The check has begun when what was asked behind it is answered, before it. */
+static void begin_check(struct peer *peer) {
+        char code[32];
+
+        begin(peer, METHOD_IMAGE_FSCK);
+        begin(peer, METHOD_INSTANCE_LIST);
+        assert_int_equal(bed_answer(peer, code), peer->next_id);
+}
+
+/* While one client has the store checked, another is answered first, and told to wait its turn
+ * when it asks for the same. */
+static void test_fsck_blocks_nobody(void **state) {
+        struct peer *checker, *other;
+        struct rep_object report;
+        struct rep_list list;
+        struct rep_image tagged;
+        char code[32];
+        struct bed *bed;
+
+        (void)state;
+        test_needs(NEED_ROOT);
+        bed = bed_with_bundle();
+        checker = bed_peer(bed);
+        other = bed_peer(bed);
+        assert_int_equal(peer_call(other, METHOD_IMAGE_TAG,
+                                   &(struct req_image_tag){ "thing", "local" }, &tagged, NULL),
+                         0);
+        put_large_blob(bed);
+        begin_check(checker);
+        expect_error(other, METHOD_IMAGE_FSCK, NULL, "unavailable");
+        assert_int_equal(peer_call(other, METHOD_INSTANCE_LIST, NULL, &list, NULL), 0);
+        assert_int_equal(count_listed(other, "local:latest", NULL), 1);
+        assert_false(has_been_answered(checker));
+        assert_int_equal(bed_answer(checker, code), checker->next_id - 1);
+        assert_string_equal(code, "");
+        /* It is over: the next may. Nothing is left of the damaged blob. */
+        assert_int_equal(peer_call(other, METHOD_IMAGE_FSCK, NULL, &report, NULL), 0);
+        assert_int_equal(count_listed(other, "local:latest", NULL), 1);
+
+        /* One that goes away takes its check with it. */
+        put_large_blob(bed);
+        begin_check(checker);
+        expect_error(other, METHOD_IMAGE_FSCK, NULL, "unavailable");
+        peer_free(checker);
+        assert_true(WAIT_UNTIL(peer_call(other, METHOD_IMAGE_FSCK, NULL, &report, NULL) == 0,
+                               WAIT_DEFAULT));
+
+        /* And the end of gadgetd is not delayed by one. */
+        put_large_blob(bed);
+        begin_check(other);
+        bed_end(bed);
+        peer_free(other);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                BED_TEST(test_bundled), BED_TEST(test_tag),           BED_TEST(test_build),
-                BED_TEST(test_inspect), BED_TEST(test_damaged_store),
+                BED_TEST(test_bundled), BED_TEST(test_tag),     BED_TEST(test_fsck_blocks_nobody),
+                BED_TEST(test_build),   BED_TEST(test_inspect), BED_TEST(test_damaged_store),
         };
 
         return test_main("supervisor-images", tests, ARRAY_SIZE(tests), NULL, NULL);
