@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that are attached to a place of the host: an interface, the root cgroup, the network
- * namespace, all packets, a map of sockets. The broker finds the place by itself; the worker says
- * the program and, for interfaces, a name. Each is a link or a socket: what closes it detaches the
- * program, also when we are killed.
+ * namespace, all packets, a map of sockets, many functions, a hook of the packet filter. The broker
+ * finds the place by itself; the worker says the program and, for some, a name. Each is a link or a
+ * socket: what closes it detaches the program, also when we are killed.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -11,21 +11,12 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <mntent.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "broker/bpf.h"
-#include "broker/broker.h"
-
-/* What is asked for, checked. */
-struct place {
-        const struct program_type *type;
-        const struct object *prog;
-        int map_fd;
-        char interface[IFNAMSIZ]; /* "" = none is named */
-};
+#include "broker/place.h"
 
 /* Looked up by a socket that can be made here anyway. -ENODEV when there is no such interface. */
 static int interface_index(const char *name) {
@@ -109,6 +100,7 @@ static const struct {
         bool may_name_interface;
         bool must_name_interface;
         bool has_map;
+        const char *hook_chars; /* a hook is named, by what names are made of and these */
 } ways[_PROGRAM_HOW_MAX] = {
         [PROGRAM_BY_SOCKET] = { open_socket, .may_name_interface = true },
         [PROGRAM_BY_INTERFACE] = { link_interface, .may_name_interface = true,
@@ -116,6 +108,8 @@ static const struct {
         [PROGRAM_BY_CGROUP] = { link_cgroup },
         [PROGRAM_BY_NETNS] = { link_netns },
         [PROGRAM_BY_SOCKET_MAP] = { link_socket_map, .has_map = true },
+        [PROGRAM_BY_PATTERN] = { link_functions, .hook_chars = "*?." },
+        [PROGRAM_BY_NETFILTER] = { link_netfilter, .hook_chars = "/" },
 };
 
 static int take_interface(const struct request *request, struct place *place, struct error *err) {
@@ -133,6 +127,18 @@ static int take_interface(const struct request *request, struct place *place, st
         return 0;
 }
 
+static int take_hook(const struct request *request, struct place *place, struct error *err) {
+        struct bytes name = BYTES(request->payload, request->payload_len);
+
+        if (name.len >= sizeof(place->hook) ||
+            !broker_is_name(name, ways[place->type->how].hook_chars))
+                return error_set(err, ERROR_INVALID, -EPROTO,
+                                 "program '%s' wants to be attached to a hook whose name is none",
+                                 place->prog->name);
+        memcpy(place->hook, name.data, name.len);
+        return 0;
+}
+
 /* What it may, and what it is: the type was checked at load, but for the one that libbpf asks
  * with. */
 static int check_place(struct broker *b, const struct broker_attach *want,
@@ -143,7 +149,9 @@ static int check_place(struct broker *b, const struct broker_attach *want,
         r = broker_object(b, want->prog, OBJECT_PROG, &prog, err);
         if (r < 0)
                 return r;
-        *ret = (struct place){ .prog = prog,
+        *ret = (struct place){ .broker = b,
+                               .prog = prog,
+                               .is_return = (want->flags & BROKER_ATTACH_RETURN) != 0,
                                .type = broker_program_type(prog->prog.type, want->attach_type) };
         if (!ret->type || !ways[ret->type->how].attach)
                 return error_set(err, ERROR_INVALID, -EPROTO,
@@ -155,17 +163,32 @@ static int check_place(struct broker *b, const struct broker_attach *want,
         if (r == 0)
                 r = broker_may_attach(b, prog, err);
         if (r == 0)
-                r = take_interface(request, ret, err);
+                r = ways[ret->type->how].hook_chars ? take_hook(request, ret, err)
+                                                    : take_interface(request, ret, err);
         if (r == 0 && ways[ret->type->how].has_map)
                 r = broker_object(b, want->map, OBJECT_MAP, &map, err);
         ret->map_fd = map ? map->fd : -1;
         return r;
 }
 
+/* The section with what the author would have written there: "kprobe.multi/vfs_*", "tc:lo". */
+static char *describe(const struct place *place) {
+        size_t literal = strcspn(place->type->section, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        char *hook;
+        int r;
+
+        if (place->hook[0])
+                r = asprintf(&hook, "%s%.*s%s", place->is_return ? "return of " : "", (int)literal,
+                             place->type->section, place->hook);
+        else
+                r = asprintf(&hook, "%s%s%s", place->type->section, place->interface[0] ? ":" : "",
+                             place->interface);
+        return r < 0 ? NULL : hook;
+}
+
 int on_attach(struct broker *b, const struct request *request, struct reply *reply,
               struct error *err) {
         struct place place;
-        char *hook;
         int r;
 
         r = check_place(b, request->body, request, &place, err);
@@ -174,8 +197,5 @@ int on_attach(struct broker *b, const struct request *request, struct reply *rep
         reply->result = ways[place.type->how].attach(&place);
         if (reply->result < 0)
                 return 0;
-        if (asprintf(&hook, "%s%s%s", place.type->section, place.interface[0] ? ":" : "",
-                     place.interface) < 0)
-                hook = NULL;
-        return broker_add_link(b, reply->result, hook, reply, err);
+        return broker_add_link(b, reply->result, describe(&place), reply, err);
 }

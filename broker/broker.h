@@ -18,7 +18,8 @@
  *   container.c   the containers that the gadget may see
  *   netns.c       their network namespaces
  *   kernel-symbols.c  the kernel's functions by address
- *   map.c prog.c attach.c attach-place.c perf.c target.c report.c   the handlers
+ *   map.c prog.c attach.c attach-place.c functions.c netfilter.c perf.c target.c report.c
+ *                 the handlers
  */
 #pragma once
 
@@ -234,6 +235,9 @@ int broker_may_have(const struct broker *b, const struct program_type *type, con
 /* A new link, with its hook as text; takes both, also on failure. */
 int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply *reply,
                     struct error *err);
+
+/* functions.c: whether the name of a function matches a pattern of '*' and '?'. */
+bool functions_match(const char *pattern, const char *name);
 
 /* target.c: whether uprobes may go there. */
 bool broker_is_target(const struct broker *b, struct bytes path);

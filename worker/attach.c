@@ -364,6 +364,8 @@ static struct bpf_link *attach_by_libbpf(struct gadget *g, const struct attach_p
         case PROGRAM_BY_CGROUP:
         case PROGRAM_BY_NETNS:
         case PROGRAM_BY_SOCKET_MAP:
+        case PROGRAM_BY_PATTERN:
+        case PROGRAM_BY_NETFILTER:
         case _PROGRAM_HOW_MAX:
                 break;
         }
@@ -392,8 +394,35 @@ static int attach_first(struct gadget *g, const struct attach_plan *plan, struct
 
 /* --- places of the host, which the broker attaches to --- */
 
-static int attach_place(const struct attach_plan *plan, const char *interface) {
-        return host_attach(bpf_program__fd(plan->program), plan->type->attach_type, -1, interface);
+static int attach_place(const struct attach_plan *plan, const char *name) {
+        return host_attach(&(struct host_place){
+                .prog_fd = bpf_program__fd(plan->program),
+                .attach_type = plan->type->attach_type,
+                .is_return = is_return(plan),
+                .map_fd = -1,
+                .name = name,
+        });
+}
+
+/* The first that this kernel has. */
+static int attach_hooks(const struct attach_plan *plan, struct error *err) {
+        int r = -ENOENT;
+
+        for (size_t i = 0; r == -ENOENT && i < plan->n_hooks; i++) {
+                if (!*plan->hooks[i])
+                        return error_set(err, ERROR_INVALID, -EINVAL,
+                                         "program '%.64s': section '%s' does not say where; "
+                                         "programs.%.64s.attach_to in gadget.yaml can",
+                                         bpf_program__name(plan->program), plan->type->section,
+                                         bpf_program__name(plan->program));
+                r = attach_place(plan, plan->hooks[i]);
+                if (r == -E2BIG)
+                        return error_set(err, ERROR_LIMIT, r,
+                                         "program '%.64s': more than %d functions match '%s'",
+                                         bpf_program__name(plan->program),
+                                         LIMIT_PROBE_FUNCTIONS_MAX, plan->hooks[i]);
+        }
+        return r;
 }
 
 static int attach_socket_map(struct gadget *g, const struct attach_plan *plan, struct error *err) {
@@ -401,8 +430,12 @@ static int attach_socket_map(struct gadget *g, const struct attach_plan *plan, s
 
         if (!map)
                 return no_target_map(plan->program, "GADGET_SK_TARGET_MAP", err);
-        return host_attach(bpf_program__fd(plan->program), plan->type->attach_type,
-                           bpf_map__fd(map), "");
+        return host_attach(&(struct host_place){
+                .prog_fd = bpf_program__fd(plan->program),
+                .attach_type = plan->type->attach_type,
+                .map_fd = bpf_map__fd(map),
+                .name = "",
+        });
 }
 
 /* Each of --iface a,b. */
@@ -446,6 +479,9 @@ int attach_program(struct gadget *g, const struct attach_plan *plan, struct erro
                 return attach_place(plan, "");
         case PROGRAM_BY_SOCKET_MAP:
                 return attach_socket_map(g, plan, err);
+        case PROGRAM_BY_PATTERN:
+        case PROGRAM_BY_NETFILTER:
+                return attach_hooks(plan, err);
         case PROGRAM_BY_NOTHING:
         case PROGRAM_BY_PROBE:
         case PROGRAM_BY_SYSCALL:

@@ -181,9 +181,17 @@ static void read_verifier_log(char *log, char *reason, size_t room, char **ret_d
                         snprintf(reason, room, "%s", line);
 }
 
+static const struct attach_plan *plan_of(const struct gadget *g, const char *program) {
+        for (size_t i = 0; i < g->n_plans; i++)
+                if (str_eq(bpf_program__name(g->plans[i].program), program))
+                        return &g->plans[i];
+        return NULL;
+}
+
 static int explain_load(const struct gadget *g, int r, char *log, char **ret_detail,
                         struct error *err) {
         const char *program = complaints.program[0] ? complaints.program : "(unknown)";
+        const struct attach_plan *plan = plan_of(g, program);
         char reason[160];
 
         if (log[0] != '\0') {
@@ -191,6 +199,12 @@ static int explain_load(const struct gadget *g, int r, char *log, char **ret_det
                 return error_set(err, ERROR_INVALID, r,
                                  "the kernel's verifier refused program '%s': %s", program, reason);
         }
+        /* The kernel says no more of a type that it has not heard of. */
+        if (r == -EINVAL && plan)
+                return error_set(err, ERROR_UNAVAILABLE, r,
+                                 "program '%s': this kernel does not load a program of section "
+                                 "'%s', which takes Linux %s or later: %s",
+                                 program, plan->type->section, plan->type->since, complaints.last);
         if (g->start->btf_fd < 0)
                 return error_set(err, ERROR_UNAVAILABLE, r,
                                  "this kernel has no BTF (/sys/kernel/btf/vmlinux), which the "

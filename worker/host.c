@@ -366,14 +366,15 @@ int host_iter_create(int link_placeholder_fd, int *ret_fd) {
         return 0;
 }
 
-int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface) {
+int host_attach(const struct host_place *place) {
         struct broker_attach attach = {
-                .prog = host_fd_handle(prog_fd),
-                .attach_type = attach_type,
-                .map = map_fd < 0 ? BROKER_HANDLE_NONE : host_fd_handle(map_fd),
+                .prog = host_fd_handle(place->prog_fd),
+                .attach_type = place->attach_type,
+                .map = place->map_fd < 0 ? BROKER_HANDLE_NONE : host_fd_handle(place->map_fd),
+                .flags = place->is_return ? BROKER_ATTACH_RETURN : 0,
         };
         struct host_call call = CALL(BROKER_ATTACH, PART(&attach, sizeof(attach)),
-                                     PART(interface, strlen(interface)));
+                                     PART(place->name, strlen(place->name)));
 
         return host_call(&call);
 }

@@ -46,8 +46,15 @@ int host_map_fd_writable(int placeholder_fd, int *ret_fd);
 void host_declare_hook(const char *section);
 
 /* Attaches a program to a place of the host (include/gadget/program-types.h, PROGRAM_BY_SOCKET and
- * further): interface may be "", map_fd -1. It stays until the gadget ends. */
-int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface);
+ * further). It stays until the gadget ends. */
+struct host_place {
+        int prog_fd;
+        uint32_t attach_type;
+        bool is_return;
+        int map_fd;       /* -1 = none */
+        const char *name; /* of an interface, functions, a hook; "" = none */
+};
+int host_attach(const struct host_place *place);
 
 /* Finds the program or library that a uprobe goes into, by its absolute path or by the name of a
  * library. Until host_target_done() libbpf can open the path that is returned. */

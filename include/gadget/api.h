@@ -51,6 +51,7 @@ enum child_fd {
         X(BROKER_OBJECTS_MAX,    1024, "entries", "programs, maps, links, events of a gadget; the worker is ended") \
         X(MAP_BYTES_MAX,  (256 << 20), "bytes",   "kernel memory of a gadget's maps; the map is refused")    \
         X(INSNS_MAX,          1000000, "entries", "instructions of a program; the worker is ended")          \
+        X(PROBE_FUNCTIONS_MAX,   1000, "entries", "functions that a pattern of kprobe.multi matches; not attached") \
         X(VERIFIER_LOG_MAX, (1 << 20), "bytes",   "verifier log handed back; cut at the front")              \
         X(CONTAINERS_MAX,        4096, "entries", "containers known at once; further ones are not listed")   \
         X(NETNS_MAX,             1024, "entries", "network namespaces that one gadget goes into; further ones are left out") \

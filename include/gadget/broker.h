@@ -195,14 +195,16 @@ struct broker_raw_tracepoint {
 };
 
 /* Attaches where the program's type says: an interface, the root cgroup, the host's network
- * namespace, a socket of the broker's, a map of sockets. Payload: name of an interface, for those
- * that have one; a socket without sees all. */
+ * namespace, a socket of the broker's, a map of sockets, functions of the kernel, a hook of the
+ * packet filter. Payload: name of an interface, for those that have one (a socket without sees
+ * all); pattern of functions; hook. */
 struct broker_attach {
         uint32_t prog;        /* handle */
         uint32_t attach_type; /* of include/gadget/program-types.h */
         uint32_t map;         /* handle, for sk_skb and sk_msg */
-        uint32_t reserved;
+        uint32_t flags;       /* enum broker_attach_flags */
 };
+enum broker_attach_flags { BROKER_ATTACH_RETURN = 1 << 0 /* when the functions return */ };
 
 struct broker_bpf_other {
         uint32_t cmd;

@@ -19,10 +19,16 @@
 #pragma once
 
 #include <linux/bpf.h>
+#include <linux/version.h>
 
 /* Newer than some kernel headers that we are built with. */
+#define ATTACH_TYPE_NETFILTER 45
 #define ATTACH_TYPE_TCX_INGRESS 46
 #define ATTACH_TYPE_TCX_EGRESS 47
+#define ATTACH_TYPE_KPROBE_SESSION 56
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define BPF_PROG_TYPE_NETFILTER 32
+#endif
 
 enum program_trust { PROGRAM_OBSERVES, PROGRAM_DECIDES, PROGRAM_NEVER };
 
@@ -45,6 +51,8 @@ enum program_how {
         PROGRAM_BY_CGROUP,
         PROGRAM_BY_NETNS,
         PROGRAM_BY_SOCKET_MAP,
+        PROGRAM_BY_PATTERN,
+        PROGRAM_BY_NETFILTER,
         _PROGRAM_HOW_MAX,
 };
 
@@ -60,8 +68,11 @@ enum program_how {
         X("kretprobe/FUNCTION",      KPROBE,         0, OBSERVES, PROBE, "4.1", "CONFIG_KPROBES", "kretprobe", "6.1, 6.12", "") \
         X("uretprobe/PATH:SYMBOL",   KPROBE,         0, OBSERVES, UPROBE, "4.3", "CONFIG_UPROBES", "uretprobe", "6.1, 6.12, 6.18", "as uprobe") \
         X("uretprobe.s/PATH:SYMBOL", KPROBE,         0, OBSERVES, UPROBE, "6.0", "CONFIG_UPROBES", "uretprobe_s", "6.1, 6.12, 6.18", "as uprobe; may sleep") \
-        X("kprobe.multi/PATTERN",    KPROBE,         BPF_TRACE_KPROBE_MULTI, NEVER,    NOTHING, "5.18", "CONFIG_FPROBE", "", "", "not yet: a pattern would have to be resolved against kallsyms by the broker; use kprobe or fentry") \
-        X("kretprobe.multi/PATTERN", KPROBE,         BPF_TRACE_KPROBE_MULTI, NEVER,    NOTHING, "5.18", "CONFIG_FPROBE", "", "", "not yet: a pattern would have to be resolved against kallsyms by the broker; use kprobe or fentry") \
+        X("kprobe.multi/PATTERN",    KPROBE,         BPF_TRACE_KPROBE_MULTI, OBSERVES, PATTERN, "5.18", "CONFIG_FPROBE", "kprobe_multi", "6.12", "all functions whose names match, at once; * is any text, ? any letter; at most 1000") \
+        X("kretprobe.multi/PATTERN", KPROBE,         BPF_TRACE_KPROBE_MULTI, OBSERVES, PATTERN, "5.18", "CONFIG_FPROBE", "kprobe_multi", "6.12", "as kprobe.multi") \
+        X("kprobe.session/PATTERN",  KPROBE,         ATTACH_TYPE_KPROBE_SESSION, OBSERVES, PATTERN, "6.10", "CONFIG_FPROBE", "kprobe_session", "6.12", "as kprobe.multi, when they are called and when they return; a call for which the program returns 1 has no return") \
+        X("uprobe.multi/PATH:PATTERN", KPROBE,       0, NEVER, NOTHING, "6.6", "", "", "", "libbpf 1.1 does not know it; use uprobe, one program a function") \
+        X("uretprobe.multi/PATH:PATTERN", KPROBE,    0, NEVER, NOTHING, "6.6", "", "", "", "as uprobe.multi; use uretprobe") \
         X("ksyscall/NAME",           KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "ksyscall", "6.1, 6.12", "a kprobe on the system call's function; tracepoint/syscalls/sys_enter_NAME works without kprobes") \
         X("kretsyscall/NAME",        KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "kretsyscall", "6.1, 6.12", "as ksyscall") \
         X("usdt/PATH:PROVIDER:NAME", KPROBE,         0, OBSERVES, USDT, "5.15", "CONFIG_UPROBES", "usdt", "6.1, 6.12, 6.18", "PATH as for uprobe") \
@@ -143,6 +154,7 @@ enum program_how {
         X("struct_ops.s/NAME",       STRUCT_OPS,     0, NEVER,    NOTHING, "6.1", "", "", "", "it is a part of the kernel (congestion control, scheduling), not a view of it") \
         X("sk_lookup",               SK_LOOKUP,      BPF_SK_LOOKUP, DECIDES, NETNS, "5.9", "", "sk_lookup", "6.1, 6.12, 6.18", "it chooses the socket that gets a packet, in the host's network namespace") \
         X("sk_lookup/NAME",          SK_LOOKUP,      BPF_SK_LOOKUP, DECIDES, NETNS, "5.9", "", "sk_lookup", "6.1, 6.12, 6.18", "as sk_lookup") \
-        X("netfilter",               UNSPEC,         0, NEVER,    NOTHING, "6.4", "", "", "", "not yet: use tc or socket") \
+        X("netfilter",               NETFILTER,      ATTACH_TYPE_NETFILTER, DECIDES, NETFILTER, "6.4", "CONFIG_NETFILTER_BPF_LINK", "netfilter", "6.12, 6.18", "programs.NAME.attach_to of gadget.yaml says the hook, as in netfilter/ipv4/input") \
+        X("netfilter/FAMILY/HOOK",   NETFILTER,      ATTACH_TYPE_NETFILTER, DECIDES, NETFILTER, "6.4", "CONFIG_NETFILTER_BPF_LINK", "netfilter", "6.12, 6.18", "FAMILY is ipv4 or ipv6; HOOK prerouting, input, forward, output or postrouting; in the host's network namespace. 0 drops the packet") \
         X("seccomp",                 UNSPEC,         0, NEVER,    NOTHING, "", "", "", "", "seccomp takes classic BPF, which is set by the process that it binds; there is no such eBPF type")
 /* clang-format on */

@@ -55,7 +55,7 @@ void host_declare_hook(const char *section) {
         assert_non_null(section);
 }
 
-int host_attach(int prog_fd, uint32_t attach_type, int map_fd, const char *interface) {
+int host_attach(const struct host_place *place) {
         return -EOPNOTSUPP;
 }
 
