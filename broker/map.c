@@ -63,6 +63,14 @@ static bool is_filter_map(const char *name) {
         return strncmp(name, BROKER_FILTER_MAP, BROKER_NAME_LEN - 1) == 0;
 }
 
+/* The filter has room for every container there can be, whatever a gadget declares: one that it
+ * does not take would not be seen. */
+static uint32_t entries_of(const struct broker *b, const struct broker_map_create *create) {
+        return is_filter_map(create->name) && !b->is_host_wide
+                       ? MAX(create->max_entries, (uint32_t)LIMIT_CONTAINERS_MAX)
+                       : create->max_entries;
+}
+
 static int check_create(const struct broker *b, const struct broker_map_create *create,
                         uint64_t bytes, struct error *err) {
         const char *type_name = map_type_name(create->map_type);
@@ -94,12 +102,12 @@ int on_map_create(struct broker *b, const struct request *request, struct reply 
                   struct error *err) {
         const struct broker_map_create *create = request->body;
         uint64_t bytes = map_bytes_estimate(create->map_type, create->key_size, create->value_size,
-                                            create->max_entries, create->map_flags, b->n_cpus);
+                                            entries_of(b, create), create->map_flags, b->n_cpus);
         union bpf_attr attr = {
                 .map_type = create->map_type,
                 .key_size = create->key_size,
                 .value_size = create->value_size,
-                .max_entries = create->max_entries,
+                .max_entries = entries_of(b, create),
                 .map_flags = create->map_flags,
                 .numa_node = create->numa_node,
                 .btf_key_type_id = create->btf_key_type_id,

@@ -2,6 +2,7 @@
 /* `gadgetctl containers`. */
 #include <stdio.h>
 
+#include "gadget/api.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/print.h"
 #include "gadgetctl/session.h"
@@ -71,6 +72,11 @@ int cmd_containers(struct args *args) {
                 if (r < 0)
                         return diag_failure(&err, r, session.connection);
                 code = print_containers(args, reply.items);
+                if (reply.is_incomplete)
+                        fprintf(stderr,
+                                "gadgetctl: there are more than %d containers: the rest is not "
+                                "listed, and gadgets that choose containers do not see it\n",
+                                LIMIT_CONTAINERS_MAX);
                 request.after = reply.generation;
         } while (args->watch && code == EXIT_OK);
         return code;

@@ -128,6 +128,10 @@ static const struct field container_removed_fields[] = {
         F_U64(struct msg_container_removed, mntns, REQUIRED, UINT32_MAX, "Inode of its mount namespace."),
 };
 
+static const struct field watch_full_fields[] = {
+        F_BOOL(struct msg_watch_full, is_full, 0, "There are containers that are not listed for want of room."),
+};
+
 static const struct field watch_gate_fields[] = {
         F_BOOL(struct msg_watch_gate, hold, 0, "Hold the first exec of a new container until it is known."),
 };
@@ -185,6 +189,7 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_WATCH_READY]       = { RECORD("watch-ready", struct msg_watch_ready, watch_ready_fields), 0, 0 },
         [MSG_CONTAINER_ADDED]   = { RECORD("container-added", struct msg_container_added, container_added_fields), 0, CONTAINER_FDS_MAX },
         [MSG_CONTAINER_REMOVED] = { RECORD("container-removed", struct msg_container_removed, container_removed_fields), 0, 0 },
+        [MSG_WATCH_FULL]        = { RECORD("watch-full", struct msg_watch_full, watch_full_fields), 0, 0 },
         [MSG_WATCH_GATE]        = { RECORD("watch-gate", struct msg_watch_gate, watch_gate_fields), 0, 0 },
         [MSG_WATCH_PASS]        = { RECORD("watch-pass", struct msg_watch_pass, watch_pass_fields), 0, 0 },
         [MSG_CONTAINER_SET]     = { RECORD("container-set", struct msg_container_set, container_set_fields), 0, CONTAINER_FDS_MAX },

@@ -34,6 +34,7 @@ enum message_type {
         MSG_CONTAINER_ADDED,   /* it exists, or more is known of it than before. fds: its network
                                   namespace and its root, as far as the message says so */
         MSG_CONTAINER_REMOVED, /* its first process is gone */
+        MSG_WATCH_FULL,        /* there are more containers than can be known, or no longer */
         /* gadgetd to gadget-watch */
         MSG_WATCH_GATE, /* hold the first exec of new containers, or no longer */
         MSG_WATCH_PASS, /* everybody knows of the container that this serial was about */
@@ -194,6 +195,10 @@ struct msg_container_removed {
         uint64_t mntns;
 };
 
+struct msg_watch_full {
+        bool is_full;
+};
+
 struct msg_watch_gate {
         bool hold;
 };
@@ -250,6 +255,7 @@ union message {
         struct msg_watch_ready watch_ready;
         struct msg_container_added container_added;
         struct msg_container_removed container_removed;
+        struct msg_watch_full watch_full;
         struct msg_watch_gate watch_gate;
         struct msg_watch_pass watch_pass;
         struct msg_container_set container_set;

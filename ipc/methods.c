@@ -100,6 +100,7 @@ static const struct field container_list_reply[] = {
         F_ANY(struct rep_container_list, items, REQUIRED, REPLY_MAX,
               "Array of maps {name, runtime, id, pid, image, digest, started, mntns, netns, cgroup, cgroup_id, host_network, k8s_namespace, k8s_pod, k8s_container}."),
         F_U64(struct rep_container_list, generation, REQUIRED, UINT64_MAX, "Grows with each change."),
+        F_BOOL(struct rep_container_list, is_incomplete, 0, "There are more containers than can be known at once; gadgets do not see those that are not listed."),
 };
 
 static const struct field image_ref_request[] = {

@@ -120,6 +120,7 @@ struct req_container_list {
 struct rep_container_list {
         struct bytes items;  /* any: array of maps */
         uint64_t generation; /* for `after` */
+        bool is_incomplete;  /* there are more than LIMIT_CONTAINERS_MAX */
 };
 
 struct req_image_ref {

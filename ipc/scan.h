@@ -22,7 +22,7 @@ struct scan_limits {
 
 /* For messages of ours and of clients: more than any of them needs. */
 #define SCAN_LIMITS_MESSAGE                                                                        \
-        ((struct scan_limits){ .depth = LIMIT_CLIENT_DEPTH_MAX, .elements = 1u << 16 })
+        ((struct scan_limits){ .depth = LIMIT_CLIENT_DEPTH_MAX, .elements = 1u << 18 })
 
 /*
  * Length of the one object at the start of b; -EAGAIN when b ends inside it, -EBADMSG when it can

@@ -17,7 +17,7 @@
 #include "supervisor/instance.h"
 #include "supervisor/supervisor.h"
 
-#define CHANNEL_QUEUE_MAX (8u << 20) /* LIMIT_CONTAINERS_MAX containers at once */
+#define CHANNEL_QUEUE_MAX (16u << 20) /* every container there can be, with the longest texts */
 #define REMAINS_DELAY (NSEC_PER_MSEC) /* first pause between attempts; doubles up to 100 ms */
 #define REMAINS_DEADLINE (5 * NSEC_PER_SEC)
 #define WORKER_UID_SLOTS (1u << 24)

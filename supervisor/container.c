@@ -17,6 +17,9 @@
 
 #define QUEUE_MAX (1u << 20)
 #define LOG_RECORDS_PER_CALL 16
+#define RESTART_FIRST (100 * NSEC_PER_MSEC)
+#define RESTART_LAST (30 * NSEC_PER_SEC)
+#define PROVEN (10 * NSEC_PER_SEC)  /* who has run that long may fail once more */
 #define FAREWELL (5 * NSEC_PER_SEC) /* how long late events find the name */
 
 /* --- one container --- */
@@ -112,23 +115,36 @@ static bool tell(struct containers *cs, struct instance *in, struct container *c
                 .host_network = info->host_network,
         };
 
+        int r;
+
         (void)cs;
         if (!is_listening(in) || !may_see(in, &c->info))
                 return false;
         n_fds = container_fds_get(c, in, &set, fds);
-        return channel_send(in->broker->channel, MSG_CONTAINER_SET, &set, fds, n_fds) == 0;
+        r = channel_send(in->broker->channel, MSG_CONTAINER_SET, &set, fds, n_fds);
+        if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+                log_error_errno(r,
+                                "instance '%s' cannot be told of container '%s', whose events it "
+                                "may miss",
+                                in->name, info->name ?: "");
+        return r == 0;
 }
 
 /* The namespace's id is another container's now, or it has another name: who may not see that one
- * forgets the old one. */
-static void retract(struct containers *cs, uint64_t mntns, const struct msg_container_added *old,
-                    const struct msg_container_added *new) {
-        const struct msg_container_set gone = { .mntns = mntns, .is_gone = true };
+ * forgets the old one, and the new one waits for that as well. */
+static uint32_t retract(struct containers *cs, const struct msg_container_added *old,
+                        const struct msg_container_added *new) {
+        const struct msg_container_set gone = { .serial = new->serial,
+                                                .mntns = new->mntns,
+                                                .is_gone = true };
         struct instance *in;
+        uint32_t n = 0;
 
         LIST_FOREACH (in, &cs->sup->instances, link)
                 if (is_listening(in) && may_see(in, old) && !may_see(in, new))
-                        (void)channel_send(in->broker->channel, MSG_CONTAINER_SET, &gone, NULL, 0);
+                        n += channel_send(in->broker->channel, MSG_CONTAINER_SET, &gone, NULL, 0) ==
+                             0;
+        return n;
 }
 
 static uint32_t tell_all(struct containers *cs, struct container *c, uint32_t serial,
@@ -250,7 +266,8 @@ static void answer(struct containers *cs, struct client *client, uint32_t id) {
         }
         client_reply(client, id, METHOD_CONTAINER_LIST,
                      &(struct rep_container_list){ .items = { out.data, out.len },
-                                                   .generation = cs->generation });
+                                                   .generation = cs->generation,
+                                                   .is_incomplete = cs->is_full });
 }
 
 static void answer_waiting(struct containers *cs) {
@@ -295,18 +312,41 @@ void containers_forget_client(struct containers *cs, const struct client *client
 
 /* --- what gadget-watch says --- */
 
+/* What has ended makes room before its time. gadget-watch never lists more than there is room for.
+ */
+static bool make_room(struct containers *cs) {
+        struct container *c, *oldest = NULL;
+
+        if (cs->n < LIMIT_CONTAINERS_MAX)
+                return true;
+        LIST_FOREACH (c, &cs->list, link)
+                if (c->gone_ns > 0 && (!oldest || c->gone_ns < oldest->gone_ns))
+                        oldest = c;
+        if (!oldest)
+                return false;
+        (void)tell_all(cs, oldest, 0, true);
+        container_free(cs, oldest);
+        return true;
+}
+
 static int on_added(struct containers *cs, struct received *received) {
         const struct msg_container_added *info = &received->msg->container_added;
         struct container *c = find(cs, info->mntns);
         struct msg_container_added copy;
+        uint32_t n_pending = 0;
 
-        if (!c && cs->n >= LIMIT_CONTAINERS_MAX)
+        if (!c && !make_room(cs)) {
+                log_error("gadget-watch lists more than %d containers", LIMIT_CONTAINERS_MAX);
+                return -EPROTO;
+        }
+        if (info_copy(info, &copy) < 0) {
+                log_error("no memory for container '%s': its events are not seen",
+                          info->name ?: info->id ?: "");
                 return 0;
-        if (info_copy(info, &copy) < 0)
-                return 0;
+        }
         if (c) {
                 pass(cs, c);
-                retract(cs, info->mntns, &c->info, &copy);
+                n_pending = retract(cs, &c->info, &copy);
                 info_done(&c->info);
         } else {
                 c = calloc(1, sizeof(*c));
@@ -321,7 +361,8 @@ static int on_added(struct containers *cs, struct received *received) {
         container_fds_take(cs, c, received);
         c->info = copy;
         c->gone_ns = 0;
-        c->n_pending = tell_all(cs, c, info->serial, false);
+        c->is_stale = false;
+        c->n_pending = n_pending + tell_all(cs, c, info->serial, false);
         if (c->n_pending == 0)
                 pass(cs, c);
         cs->generation++;
@@ -329,11 +370,17 @@ static int on_added(struct containers *cs, struct received *received) {
         return 0;
 }
 
+static void give_up_stale(struct containers *cs);
+
 static int on_farewell(struct loop_timer *timer) {
         struct containers *cs = container_of(timer, struct containers, farewell);
         uint64_t now = now_ns(), next_ns = UINT64_MAX;
         struct container *c, *next;
 
+        if (cs->stale_ns > 0 && now < cs->stale_ns + FAREWELL)
+                next_ns = cs->stale_ns + FAREWELL - now;
+        else if (cs->stale_ns > 0)
+                give_up_stale(cs);
         for (c = LIST_FIRST(&cs->list); c; c = next) {
                 next = LIST_NEXT(c, link);
                 if (c->gone_ns == 0)
@@ -350,15 +397,30 @@ static int on_farewell(struct loop_timer *timer) {
         return 0;
 }
 
-static void say_goodbye(struct containers *cs, struct container *c) {
-        pass(cs, c);
-        c->gone_ns = now_ns();
-        container_fds_close(cs, c);
-        (void)tell_all(cs, c, 0, false);
-        cs->generation++;
+static void begin_farewell(struct containers *cs) {
         if (cs->farewell.index == 0)
                 (void)loop_timer_set(cs->sup->loop, &cs->farewell, FAREWELL, "farewell",
                                      on_farewell);
+}
+
+static void say_goodbye(struct containers *cs, struct container *c) {
+        pass(cs, c);
+        c->gone_ns = now_ns();
+        c->is_stale = false;
+        container_fds_close(cs, c);
+        (void)tell_all(cs, c, 0, false);
+        cs->generation++;
+        begin_farewell(cs);
+}
+
+/* Nobody says any more which of them live: ids of namespaces are given out again, and a gadget must
+ * not see who is not selected. */
+static void give_up_stale(struct containers *cs) {
+        struct container *c;
+
+        LIST_FOREACH (c, &cs->list, link)
+                if (c->is_stale)
+                        say_goodbye(cs, c);
 }
 
 static int on_removed(struct containers *cs, const struct msg_container_removed *removed) {
@@ -370,10 +432,25 @@ static int on_removed(struct containers *cs, const struct msg_container_removed 
         return 0;
 }
 
+static int on_full(struct containers *cs, const struct msg_watch_full *full) {
+        cs->is_full = full->is_full;
+        if (full->is_full)
+                log_warning("there are more than %d containers: gadgets that choose containers do "
+                            "not see the rest until others have ended",
+                            LIMIT_CONTAINERS_MAX);
+        else
+                log_info("every container is known again");
+        cs->generation++;
+        answer_waiting(cs);
+        return 0;
+}
+
 static int on_ready(struct containers *cs, const struct msg_watch_ready *ready) {
         struct instance *in, *next;
 
         cs->is_ready = true;
+        cs->stale_ns = 0;
+        give_up_stale(cs); /* those that it has not listed */
         cs->host_mntns = ready->mntns;
         cs->generation++;
         for (in = LIST_FIRST(&cs->sup->instances); in; in = next) {
@@ -391,7 +468,7 @@ static bool permit(void *owner, enum message_type type) {
         const struct containers *cs = owner;
 
         return type == MSG_CONTAINER_ADDED || type == MSG_CONTAINER_REMOVED ||
-               (type == MSG_WATCH_READY && !cs->is_ready);
+               type == MSG_WATCH_FULL || (type == MSG_WATCH_READY && !cs->is_ready);
 }
 
 static int on_message(void *owner, struct received *received) {
@@ -401,6 +478,8 @@ static int on_message(void *owner, struct received *received) {
                 return on_added(cs, received);
         if (received->type == MSG_CONTAINER_REMOVED)
                 return on_removed(cs, &received->msg->container_removed);
+        if (received->type == MSG_WATCH_FULL)
+                return on_full(cs, &received->msg->watch_full);
         return on_ready(cs, &received->msg->watch_ready);
 }
 
@@ -442,7 +521,7 @@ static void release_process(struct containers *cs) {
         close_fd(&cs->log_fd);
         close_fd(&cs->pidfd);
         cs->pid = 0;
-        cs->is_ready = cs->holds = false;
+        cs->is_ready = cs->holds = cs->is_full = false;
 }
 
 int containers_need(struct containers *cs, struct error *err) {
@@ -456,6 +535,10 @@ int containers_need(struct containers *cs, struct error *err) {
 
         if (cs->pid > 0)
                 return 0;
+        if (cs->restart.index != 0)
+                return error_set(err, ERROR_UNAVAILABLE, -EAGAIN,
+                                 "gadget-watch ends again and again, and is started only now and "
+                                 "then; see the daemon's log");
         r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
         if (r == 0)
                 r = socket_pair(SOCK_SEQPACKET, &cs->log_fd, &child_log_fd);
@@ -476,6 +559,7 @@ int containers_need(struct containers *cs, struct error *err) {
                 return error_set(err, ERROR_INTERNAL, r, "cannot start '%s': %s", spec.path,
                                  strerror(-r));
         }
+        cs->started_ns = now_ns();
         update_gate(cs);
         return 0;
 }
@@ -501,6 +585,41 @@ static void give_up(struct containers *cs) {
         }
 }
 
+static bool has_listeners(const struct containers *cs) {
+        const struct instance *in;
+
+        LIST_FOREACH (in, &cs->sup->instances, link)
+                if (is_listening(in))
+                        return true;
+        return false;
+}
+
+static int on_restart(struct loop_timer *timer);
+
+static void plan_restart(struct containers *cs) {
+        if (now_ns() > cs->started_ns + PROVEN)
+                cs->restart_delay_ns = 0;
+        cs->restart_delay_ns = cs->restart_delay_ns == 0
+                                       ? RESTART_FIRST
+                                       : MIN(2 * cs->restart_delay_ns, RESTART_LAST);
+        log_info("gadget-watch is started again in %llu ms",
+                 (unsigned long long)(cs->restart_delay_ns / NSEC_PER_MSEC));
+        (void)loop_timer_set(cs->sup->loop, &cs->restart, cs->restart_delay_ns, "watch restart",
+                             on_restart);
+}
+
+/* The gadgets that run go on meanwhile with what they know. */
+static int on_restart(struct loop_timer *timer) {
+        struct containers *cs = container_of(timer, struct containers, restart);
+        struct error err;
+
+        if (has_listeners(cs) && containers_need(cs, &err) < 0) {
+                log_error("%s", error_text(&err));
+                plan_restart(cs);
+        }
+        return 0;
+}
+
 void containers_on_exit(struct containers *cs, int status) {
         struct container *c;
         char how[64];
@@ -508,13 +627,17 @@ void containers_on_exit(struct containers *cs, int status) {
         if (cs->log_io.loop)
                 (void)on_log(&cs->log_io, EPOLLIN);
         if (!cs->sup->is_ending)
-                log_error("gadget-watch %s; the next run that needs it starts it again",
-                          proc_status_text(status, how, sizeof(how)));
+                log_error("gadget-watch %s", proc_status_text(status, how, sizeof(how)));
         release_process(cs);
-        LIST_FOREACH (c, &cs->list, link)
-                if (c->gone_ns == 0)
-                        say_goodbye(cs, c);
+        cs->stale_ns = now_ns();
+        LIST_FOREACH (c, &cs->list, link) {
+                c->is_stale = c->gone_ns == 0;
+                c->info.serial = 0; /* the kernel lets pass whom it held */
+        }
+        begin_farewell(cs);
         give_up(cs);
+        if (!cs->sup->is_ending && has_listeners(cs))
+                plan_restart(cs);
 }
 
 void containers_init(struct containers *cs, struct supervisor *sup) {
@@ -537,6 +660,7 @@ void containers_done(struct containers *cs) {
                 (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
         release_process(cs);
         loop_timer_clear(&cs->farewell);
+        loop_timer_clear(&cs->restart);
         while (!LIST_EMPTY(&cs->list))
                 container_free(cs, LIST_FIRST(&cs->list));
         while ((wait = LIST_FIRST(&cs->waits))) {

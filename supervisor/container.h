@@ -23,6 +23,7 @@ struct container {
         uint64_t gone_ns;                /* CLOCK_MONOTONIC; 0 = it lives */
         uint32_t n_pending;              /* brokers that have not said DONE */
         struct container_fds fds;        /* until it ends */
+        bool is_stale; /* of a gadget-watch that has ended: the next one says whether it lives */
 };
 LIST_HEAD(container_list, container);
 
@@ -44,6 +45,7 @@ struct containers {
         struct channel *channel;
         bool is_ready;
         bool holds;
+        bool is_full; /* gadget-watch knows of more than it lists */
         uint64_t host_mntns;
         uint64_t generation; /* counts changes */
         struct container_list list;
@@ -54,12 +56,17 @@ struct containers {
         size_t n_fds; /* of containers, open here */
         size_t fds_max;
         bool is_short_of_fds;
+        struct loop_timer restart; /* of gadget-watch */
+        uint64_t restart_delay_ns;
+        uint64_t started_ns; /* the gadget-watch that runs, or the last one */
+        uint64_t stale_ns;   /* since when there is none; 0 = there is one */
 };
 
 void containers_init(struct containers *cs, struct supervisor *sup);
 void containers_done(struct containers *cs);
 
-/* Starts gadget-watch unless it runs. */
+/* Starts gadget-watch unless it runs. When it has just ended by itself, it is started again later,
+ * and until then this fails. */
 int containers_need(struct containers *cs, struct error *err);
 
 /* Its pid has been waited for. */

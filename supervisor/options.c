@@ -15,6 +15,7 @@ enum option_id {
         OPTION_CLIENT_FD,
         OPTION_NO_SPARE,
         OPTION_WORKER,
+        OPTION_WATCHER,
         OPTION_BROKER,
         OPTION_HELP,
         OPTION_VERSION,
@@ -37,6 +38,7 @@ static const struct option_info {
         { OPTION_NO_SPARE, "no-spare", NULL,
           "keep no worker ready: saves 1 MB, and each run starts later" },
         { OPTION_WORKER, "worker", "PATH", "run PATH as the worker (for tests)" },
+        { OPTION_WATCHER, "watcher", "PATH", "run PATH as gadget-watch (for tests)" },
         { OPTION_BROKER, "broker", "PATH", "run PATH as the broker (for tests)" },
         { OPTION_HELP, "help", NULL, "print this" },
         { OPTION_VERSION, "version", NULL, "print the version" },
@@ -112,6 +114,9 @@ static int parse_one(int id, const char *value, struct options *opts) {
                 return 1;
         case OPTION_BROKER:
                 opts->broker = value;
+                return 1;
+        case OPTION_WATCHER:
+                opts->watcher = value;
                 return 1;
         case OPTION_HELP:
                 print_help();

@@ -8,6 +8,7 @@ struct options {
         const char *root;       /* --root, "" = none */
         const char *kernel_btf; /* --kernel-btf, NULL = the running kernel's */
         const char *worker;     /* --worker, NULL = the installed one */
+        const char *watcher;    /* --watcher, likewise */
         const char *broker;     /* --broker, NULL = the installed one */
         bool is_private;        /* --private: one client on client_fd, no socket */
         bool no_spare;          /* --no-spare: nothing is started before it is asked for */

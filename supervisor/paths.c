@@ -115,7 +115,8 @@ int paths_init(struct paths *paths, const struct options *options, struct error 
         paths->worker = options->worker ? strdup(options->worker)
                                         : join(root, GADGET_LIBEXECDIR "/gadget-worker");
         paths->fetcher = join(root, GADGET_LIBEXECDIR "/gadget-fetch");
-        paths->watcher = join(root, GADGET_LIBEXECDIR "/gadget-watch");
+        paths->watcher = options->watcher ? strdup(options->watcher)
+                                          : join(root, GADGET_LIBEXECDIR "/gadget-watch");
         paths->config = join(root, GADGET_CONFDIR "/gadgetd.yaml");
         paths->policy = join(root, GADGET_CONFDIR "/policy.yaml");
         paths->bundled_store = join(root, GADGET_DATADIR "/store");

@@ -9,7 +9,7 @@
 #include "watcher/sandbox.h"
 #include "watcher/watch.h"
 
-#define QUEUE_MAX (8u << 20)
+#define QUEUE_MAX (16u << 20) /* every container there can be, with the longest texts */
 #define RESCAN_INTERVAL (30 * NSEC_PER_SEC)
 
 static bool permit(void *owner, enum message_type type) {

@@ -201,6 +201,23 @@ static bool is_container(const struct watch *watch, pid_t pid, const struct oci_
         return proc_namespace(pid, "pid", &pidns) == 0 && pidns != watch->host_pidns;
 }
 
+static void tell_full(struct watch *watch, bool is_full) {
+        if (watch->is_full == is_full)
+                return;
+        watch->is_full = is_full;
+        (void)channel_send(watch->channel, MSG_WATCH_FULL,
+                           &(struct msg_watch_full){ .is_full = is_full }, NULL, 0);
+}
+
+/* Whoever is turned away is found by a later scan, when others have ended. */
+static bool has_room(struct watch *watch) {
+        if (watch->n_containers < LIMIT_CONTAINERS_MAX)
+                return true;
+        watch->has_room = false;
+        tell_full(watch, true);
+        return false;
+}
+
 static struct container *container_new(struct watch *watch, pid_t pid, uint64_t mntns) {
         struct oci_info info = { 0 };
         struct container *c;
@@ -210,7 +227,7 @@ static struct container *container_new(struct watch *watch, pid_t pid, uint64_t 
         if (proc_cgroup(pid, cgroup, sizeof(cgroup)) < 0)
                 return NULL;
         id_from_cgroup(&info, cgroup);
-        if (!is_container(watch, pid, &info, cgroup) || watch->n_containers >= LIMIT_CONTAINERS_MAX)
+        if (!is_container(watch, pid, &info, cgroup) || !has_room(watch))
                 return NULL;
         c = calloc(1, sizeof(*c));
         if (!c)
@@ -276,7 +293,9 @@ static void report_nameless(struct watch *watch) {
 }
 
 void watch_scan(struct watch *watch) {
+        watch->has_room = true;
         look_at_all(watch);
+        tell_full(watch, !watch->has_room);
         states_refresh(watch);
         report_nameless(watch);
 }

@@ -68,6 +68,8 @@ struct watch {
         uint64_t host_netns;
         struct container_list containers;
         size_t n_containers;
+        bool is_full;           /* gadgetd has been told so */
+        bool has_room;          /* nothing was turned away in this scan */
         char *fresh[FRESH_MAX]; /* cgroups that have just appeared, and may be empty still */
         size_t n_fresh;
 

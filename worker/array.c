@@ -34,7 +34,7 @@ static int add_key(struct array *a, const struct source *source, const char *tex
         if (a->n_keys == SORT_KEYS_MAX)
                 return error_set(err, ERROR_USAGE, -EINVAL, "sort: more than %d fields",
                                  SORT_KEYS_MAX);
-        value_field_init(&key->field, source->type, f);
+        value_field_init(&key->field, f);
         key->is_descending = *text == '-';
         a->n_keys++;
         return 0;

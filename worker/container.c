@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/container.h"
 
+#include <stdio.h>
+
+#include "base/log.h"
 #include "ipc/mp.h"
 
 #define BUCKETS 256u /* power of two */
@@ -9,6 +12,8 @@ struct row {
         struct row *next_mntns, *next_netns;
         uint64_t mntns;
         uint64_t netns;
+        uint64_t started_ns;
+        uint32_t pid;
         uint32_t blob_len;
         char *texts[_CONTAINER_TEXT_MAX]; /* into `data` */
         char data[_CONTAINER_TEXT_MAX * (LIMIT_CONTAINER_TEXT_MAX + 1)];
@@ -155,6 +160,8 @@ void container_on_message(const uint8_t *data, size_t len) {
         }
         row.mntns = head.mntns;
         row.netns = head.netns;
+        row.started_ns = head.started_ns;
+        row.pid = head.pid;
         forget(head.mntns);
         if (!head.is_gone)
                 add(&row, &head);
@@ -212,13 +219,26 @@ struct bytes container_blob(const struct container_ids *ids, const uint8_t *even
         return BYTES(table.nobody, table.nobody_len);
 }
 
-const char *container_field_text(uint32_t added, const struct container_ids *ids,
-                                 const uint8_t *event) {
+bool container_field_value(uint32_t added, const struct container_ids *ids, const uint8_t *event,
+                           uint64_t *ret_number, const char **ret_text) {
         const struct row *row = find(ids, event);
 
-        if (!row || added == 0 || fields[added - 1].what != ADDED_TEXT)
-                return "";
-        return row->texts[fields[added - 1].text];
+        switch (fields[added - 1].what) {
+        case ADDED_PID:
+                *ret_number = row ? row->pid : 0;
+                return true;
+        case ADDED_STARTED:
+                *ret_number = row ? row->started_ns : 0;
+                return true;
+        case ADDED_HOST_NETWORK:
+                *ret_number = row && row->netns == 0;
+                return true;
+        case ADDED_TEXT:
+        case ADDED_NONE:
+                break;
+        }
+        *ret_text = row ? row->texts[fields[added - 1].text] : "";
+        return false;
 }
 
 void container_forget_all(void) {
@@ -229,46 +249,108 @@ void container_forget_all(void) {
 
 /* --- the type --- */
 
-static const struct event_field *find_id(const struct event_type *type, const char *ctype) {
-        const struct event_field *found = NULL;
+/* The container that some ids of a type are about. */
+struct group {
+        char prefix[128]; /* of the added fields' names, with its dot; "" = the event's own */
+        struct container_ids ids;
+};
 
+static bool is_id(const struct event_field *f, const char *ctype) {
+        return f->kind == FIELD_UINT && (f->size == 4 || f->size == 8) && f->ctype &&
+               str_eq(f->ctype, ctype);
+}
+
+static bool has_field(const struct event_type *type, const char *name) {
+        for (size_t i = 0; i < type->n_fields; i++)
+                if (str_eq(type->fields[i].name, name) ||
+                    (type->fields[i].target && str_eq(type->fields[i].target, name)))
+                        return true;
+        return false;
+}
+
+/* "parent_mntns_id" is about "parent", and so is "parent.netns_id". */
+static void prefix_of(const struct event_type *type, const char *name, char *buf, size_t n) {
+        static const char *const ends[] = { "mntns_id", "netns_id", "mntns", "netns" };
+        size_t len = strlen(name);
+
+        for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+                size_t end = strlen(ends[i]);
+
+                if (len > end + 1 && str_eq(name + len - end, ends[i]) &&
+                    strchr("._", name[len - end - 1])) {
+                        snprintf(buf, n, "%.*s", (int)MIN(len - end - 1, n - 2), name);
+                        break;
+                }
+                if (i == ARRAY_SIZE(ends) - 1)
+                        snprintf(buf, n, "%.100s_container", name);
+        }
+        if (has_field(type, buf))
+                snprintf(buf, n, "%.100s_container", name);
+        snprintf(buf + strlen(buf), n - strlen(buf), ".");
+}
+
+static struct group *find_group(struct group *groups, size_t *n, const char *prefix) {
+        for (size_t i = 1; i < *n; i++)
+                if (str_eq(groups[i].prefix, prefix))
+                        return &groups[i];
+        if (*n == CONTAINER_GROUPS_MAX)
+                return NULL;
+        snprintf(groups[*n].prefix, sizeof(groups->prefix), "%s", prefix);
+        groups[*n].ids = (struct container_ids){ .mntns = NO_OFFSET, .netns = NO_OFFSET };
+        return &groups[(*n)++];
+}
+
+static void add_id(struct container_ids *ids, const struct event_field *f, bool is_mntns) {
+        if (is_mntns) {
+                ids->mntns = f->offset;
+                ids->mntns_size = (uint8_t)f->size;
+        } else {
+                ids->netns = f->offset;
+                ids->netns_size = (uint8_t)f->size;
+        }
+}
+
+/* The first ids of both kinds are the event's own. */
+static size_t find_groups(const struct event_type *type, struct group *groups) {
+        size_t n = 1;
+
+        groups[0] = (struct group){ .ids = { .mntns = NO_OFFSET, .netns = NO_OFFSET } };
         for (size_t i = 0; i < type->n_fields; i++) {
                 const struct event_field *f = &type->fields[i];
+                bool is_mntns = is_id(f, "gadget_mntns_id");
+                struct group *group = &groups[0];
+                char prefix[sizeof(groups->prefix)];
 
-                if (f->kind == FIELD_UINT && (f->size == 4 || f->size == 8) && f->ctype &&
-                    str_eq(f->ctype, ctype) && !found)
-                        found = f;
+                if (!is_mntns && !is_id(f, "gadget_netns_id"))
+                        continue;
+                if ((is_mntns ? group->ids.mntns : group->ids.netns) != NO_OFFSET) {
+                        prefix_of(type, f->name, prefix, sizeof(prefix));
+                        group = find_group(groups, &n, prefix);
+                }
+                if (group)
+                        add_id(&group->ids, f, is_mntns);
+                else
+                        log_warning("field '%s': an event is about %d containers at most, going on "
+                                    "without the names of this one",
+                                    f->name, CONTAINER_GROUPS_MAX);
         }
-        return found;
+        return groups[0].ids.mntns == NO_OFFSET && groups[0].ids.netns == NO_OFFSET ? 0 : n;
 }
 
-struct container_ids container_ids_of(const struct event_type *type) {
-        const struct event_field *mntns = find_id(type, "gadget_mntns_id");
-        const struct event_field *netns = find_id(type, "gadget_netns_id");
-        struct container_ids ids = { .mntns = NO_OFFSET, .netns = NO_OFFSET };
-
-        if (mntns) {
-                ids.mntns = mntns->offset;
-                ids.mntns_size = (uint8_t)mntns->size;
-        }
-        if (netns) {
-                ids.netns = netns->offset;
-                ids.netns_size = (uint8_t)netns->size;
-        }
-        return ids;
-}
-
-static int add_field(struct event_type *type, size_t i, bool is_shown) {
+static int add_field(struct event_type *type, const struct group *group, size_t i, bool is_shown) {
         struct event_field *f = &type->fields[type->n_fields];
+        char name[sizeof(group->prefix) + 40];
 
+        snprintf(name, sizeof(name), "%s%s", group->prefix, fields[i].name);
         *f = (struct event_field){
-                .name = strdup(fields[i].name),
+                .name = strdup(name),
                 .ctype = strdup(fields[i].what == ADDED_TEXT ? "char[]" : "u64"),
                 .kind = fields[i].what == ADDED_TEXT           ? FIELD_STR
                         : fields[i].what == ADDED_HOST_NETWORK ? FIELD_BOOL
                                                                : FIELD_UINT,
                 .flags = FIELD_ADDED | (is_shown && i == 0 ? 0 : FIELD_HIDDEN),
                 .added = (uint32_t)i + 1,
+                .ids = group->ids,
                 .version_offset = NO_OFFSET,
                 .enum_index = -1,
         };
@@ -282,22 +364,25 @@ static int add_field(struct event_type *type, size_t i, bool is_shown) {
 }
 
 int container_add_fields(struct event_type *type, bool is_shown) {
-        struct container_ids ids = container_ids_of(type);
+        struct group groups[CONTAINER_GROUPS_MAX];
+        size_t n = find_groups(type, groups);
         struct event_field *grown;
         int r = 0;
 
-        if ((ids.mntns == NO_OFFSET && ids.netns == NO_OFFSET) ||
-            type->n_fields + ARRAY_SIZE(fields) > LIMIT_FIELDS_MAX)
-                return 0;
         for (size_t i = 0; i < type->n_fields; i++)
                 if (strncmp(type->fields[i].name, "runtime.", 8) == 0 ||
                     strncmp(type->fields[i].name, "k8s.", 4) == 0)
                         return 0; /* the gadget has fields of these names itself */
-        grown = reallocarray(type->fields, type->n_fields + ARRAY_SIZE(fields), sizeof(*grown));
+        while (n > 0 && type->n_fields + n * ARRAY_SIZE(fields) > LIMIT_FIELDS_MAX)
+                n--;
+        if (n == 0)
+                return 0;
+        grown = reallocarray(type->fields, type->n_fields + n * ARRAY_SIZE(fields), sizeof(*grown));
         if (!grown)
                 return -ENOMEM;
         type->fields = grown;
-        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fields); i++)
-                r = add_field(type, i, is_shown);
+        for (size_t i = 0; r == 0 && i < n * ARRAY_SIZE(fields); i++)
+                r = add_field(type, &groups[i / ARRAY_SIZE(fields)], i % ARRAY_SIZE(fields),
+                              is_shown);
         return r;
 }

@@ -15,17 +15,13 @@
 #define CONTAINER_FIELDS 11
 #define CONTAINER_BLOB_MAX (_CONTAINER_TEXT_MAX * (5 + LIMIT_CONTAINER_TEXT_MAX) + 3 * 9)
 
-/* Where an event keeps its ids; NO_OFFSET = it has none. */
-struct container_ids {
-        uint32_t mntns;
-        uint32_t netns;
-        uint8_t mntns_size;
-        uint8_t netns_size;
-};
+/* An event may be about several containers ("parent_mntns_id"): so many get fields. */
+#define CONTAINER_GROUPS_MAX 4
 
-/* Adds the fields to a type that has an id; others stay as they are. */
+/* Adds the fields to a type that has an id; others stay as they are. Those of the first ids have
+ * their plain names, those of an id X_mntns_id or X.netns_id are called X.runtime.containerName and
+ * so on. */
 int container_add_fields(struct event_type *type, bool is_shown);
-struct container_ids container_ids_of(const struct event_type *type);
 
 /* BROKER_CONTAINER, as it came. Malformed ones are ignored. */
 void container_on_message(const uint8_t *data, size_t len);
@@ -39,7 +35,8 @@ void container_begin_drain(void);
 /* The encoded fields for this event. */
 struct bytes container_blob(const struct container_ids *ids, const uint8_t *event);
 
-/* Text of an added field (event_field.added), "" when it has none. Numbers read as "". */
-const char *container_field_text(uint32_t added, const struct container_ids *ids,
-                                 const uint8_t *event);
+/* Value of an added field (event_field.added): true and the number, or false and the text. Of no
+ * container: 0 or "". */
+bool container_field_value(uint32_t added, const struct container_ids *ids, const uint8_t *event,
+                           uint64_t *ret_number, const char **ret_text);
 void container_forget_all(void);

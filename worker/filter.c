@@ -280,12 +280,7 @@ static int read_literal(struct compiler *c, struct test *t, const struct event_f
                         bool is_twin, const char *text) {
         bool is_text = f->kind == FIELD_STR || f->kind == FIELD_ARRAY;
 
-        value_field_init(&t->field, c->source->type, f);
-        if (f->added && f->kind != FIELD_STR)
-                return error_set(c->err, ERROR_USAGE, -EINVAL,
-                                 "%s: field '%s' is added to rows as a number, which cannot be "
-                                 "filtered; its texts can",
-                                 c->what, f->name);
+        value_field_init(&t->field, f);
         t->render = is_twin ? f->render : RENDER_NONE;
         if (is_twin && is_text_op(t->op) &&
             (f->render == RENDER_TIMESTAMP || f->render == RENDER_FILE_MODE ||

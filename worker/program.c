@@ -25,7 +25,7 @@ enum step_code {
         STEP_ADDRESS, /* 16 bytes, version at n */
         STEP_ARRAY,
         STEP_ENRICH,    /* n bytes, of which a text is made */
-        STEP_CONTAINER, /* all added fields at once, the last step */
+        STEP_CONTAINER, /* all added fields of the ids number n at once; the last steps */
 };
 
 #define load(_type, _p)                                                                            \
@@ -128,20 +128,24 @@ static uint32_t fixed_size(const struct event_type *type) {
 
 int program_init(struct program *p, const struct event_type *type) {
         uint64_t row_max = MP_HEADER_MAX;
+        uint32_t n_groups = 0;
 
         *p = (struct program){ .event_size = type->size, .fixed_size = fixed_size(type) };
         p->steps = calloc(type->n_fields, sizeof(*p->steps));
         if (!p->steps)
                 return -ENOMEM;
-        p->ids = container_ids_of(type);
         for (size_t i = 0; i < type->n_fields; i++) {
-                struct step *step = &p->steps[p->n_steps++];
+                struct step *step = &p->steps[p->n_steps];
                 uint64_t max;
 
+                if (type->fields[i].added > 1)
+                        continue; /* comes with the first of its group */
+                p->n_steps++;
                 if (type->fields[i].added) {
-                        step->code = STEP_CONTAINER;
+                        *step = (struct step){ .code = STEP_CONTAINER, .n = n_groups };
+                        p->ids[n_groups++] = type->fields[i].ids;
                         row_max += CONTAINER_BLOB_MAX;
-                        break;
+                        continue;
                 }
                 *step = step_of(&type->fields[i], &max);
                 row_max += max;
@@ -371,7 +375,7 @@ uint8_t *program_run(const struct program *p, const uint8_t *event, uint32_t len
                         out = put_enriched(out, event, step, len);
                         break;
                 case STEP_CONTAINER:
-                        blob = container_blob(&p->ids, event);
+                        blob = container_blob(&p->ids[step->n], event);
                         memcpy(out, blob.data, blob.len);
                         out += blob.len;
                         break;

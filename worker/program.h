@@ -19,7 +19,7 @@ struct step {
 };
 
 struct program {
-        struct container_ids ids; /* whose fields a row ends with */
+        struct container_ids ids[CONTAINER_GROUPS_MAX]; /* whose fields a row ends with */
         struct step *steps;
         size_t n_steps;
         uint32_t event_size; /* of the type; longer events are none of it */

@@ -16,6 +16,14 @@
 
 #define NO_OFFSET UINT32_MAX
 
+/* Where an event keeps the ids that a container is found by; NO_OFFSET = it has none. */
+struct container_ids {
+        uint32_t mntns;
+        uint32_t netns;
+        uint8_t mntns_size;
+        uint8_t netns_size;
+};
+
 struct event_field {
         char *name;   /* dotted */
         char *target; /* name of the rendered twin, or NULL */
@@ -29,11 +37,12 @@ struct event_field {
         uint32_t n;              /* elements of FIELD_ARRAY */
         uint32_t version_offset; /* FIELD_IP: where the byte 4 or 6 is; NO_OFFSET = there is none */
         uint32_t added;          /* FIELD_ADDED: which of worker/container.c, from 1; else 0 */
-        enum enrich enrich;      /* the value is the text that is made of what is here */
-        enum enrich twin;        /* what a second field, its twin, may say of this one */
-        uint32_t extra_offset;   /* of struct enrich_from */
-        int enum_index;          /* in struct type_enums, -1 = none */
-        bool is_boot_time;       /* the worker turns it into wall-clock time */
+        struct container_ids ids; /* FIELD_ADDED, with `added`: of the container that it is about */
+        enum enrich enrich;       /* the value is the text that is made of what is here */
+        enum enrich twin;         /* what a second field, its twin, may say of this one */
+        uint32_t extra_offset;    /* of struct enrich_from */
+        int enum_index;           /* in struct type_enums, -1 = none */
+        bool is_boot_time;        /* the worker turns it into wall-clock time */
         struct annotations annotations; /* of the target if there is one, else of the field */
 };
 

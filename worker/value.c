@@ -6,8 +6,7 @@
 #include "base/text.h"
 #include "gadget/api.h"
 
-void value_field_init(struct value_field *v, const struct event_type *type,
-                      const struct event_field *f) {
+void value_field_init(struct value_field *v, const struct event_field *f) {
         *v = (struct value_field){
                 .kind = f->kind,
                 .elem = f->elem,
@@ -19,10 +18,8 @@ void value_field_init(struct value_field *v, const struct event_type *type,
                 .enrich = f->enrich,
                 .extra_offset = f->extra_offset,
                 .added = f->added,
+                .ids = f->ids,
         };
-
-        if (f->added)
-                v->ids = container_ids_of(type);
 }
 
 static uint64_t load_uint(const uint8_t *p, uint32_t size) {
@@ -78,16 +75,21 @@ static struct bytes enriched(const struct value_field *v, const uint8_t *event, 
         return BYTES(text, enrich_text(&from, event, len, text));
 }
 
+static struct value added_value(const struct value_field *v, const uint8_t *event) {
+        struct value value = { .type = VALUE_UINT };
+        const char *text;
+
+        if (!container_field_value(v->added, &v->ids, event, &value.u, &text))
+                value = (struct value){ .type = VALUE_BYTES, .bytes = BYTES(text, strlen(text)) };
+        return value;
+}
+
 struct value value_of(const struct value_field *v, const uint8_t *event, uint32_t len,
                       uint64_t wall_offset) {
         struct value value = { .type = VALUE_BYTES };
 
-        if (v->added) {
-                const char *text = container_field_text(v->added, &v->ids, event);
-
-                value.bytes = BYTES(text, strlen(text));
-                return value;
-        }
+        if (v->added)
+                return added_value(v, event);
         if (v->enrich != ENRICH_NONE) {
                 value.bytes = enriched(v, event, len);
                 return value;

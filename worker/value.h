@@ -32,9 +32,7 @@ struct value {
         };
 };
 
-/* type: of the field. */
-void value_field_init(struct value_field *v, const struct event_type *type,
-                      const struct event_field *f);
+void value_field_init(struct value_field *v, const struct event_field *f);
 
 /* Arrays of numbers come out as their bytes. What lies behind the event's end is zero. */
 struct value value_of(const struct value_field *v, const uint8_t *event, uint32_t len,
