@@ -6,13 +6,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* clang-format off */
-#define TEN(_t) _t "0" _t "1" _t "2" _t "3" _t "4" _t "5" _t "6" _t "7" _t "8" _t "9"
-const char format_pairs[201] =
-        TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6") TEN("7") TEN("8") TEN("9");
-#undef TEN
-/* clang-format on */
-
 const uint64_t format_powers[20] = {
         UINT64_C(1),
         UINT64_C(10),

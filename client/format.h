@@ -6,12 +6,13 @@
  */
 #pragma once
 
+#include <endian.h>
+
 #include "base/names.h"
 #include "base/util.h"
 
 #define FORMAT_MAX 512
 
-extern const char format_pairs[201]; /* "00" "01" ... "99" */
 extern const uint64_t format_powers[20];
 
 static inline unsigned int format_u64_length(uint64_t v) {
@@ -20,15 +21,42 @@ static inline unsigned int format_u64_length(uint64_t v) {
         return guess + 1 - (v < format_powers[guess]) + (v == 0 && guess == 0);
 }
 
-/* Writes the n last digits of v, which has no more. */
+/* The eight digits of v < 10^8 as bytes, the first of them lowest: v is cut into two numbers of
+ * four digits, these into four of two, these into eight of one, each step in all lanes at once. */
+static inline uint64_t format_eight(uint32_t v) {
+        uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32, q;
+
+        q = (x * 5243 >> 19) & UINT64_C(0x0000007f0000007f);
+        x = q | (x - q * 100) << 16;
+        q = (x * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+        x = q | (x - q * 10) << 8;
+        return htole64(x + UINT64_C(0x3030303030303030));
+}
+
+/* Writes the n last digits of v < 10^n, and up to seven bytes of nonsense behind them. */
 static inline void format_digits(uint8_t *p, uint64_t v, unsigned int n) {
-        while (n >= 2) {
-                n -= 2;
-                memcpy(p + n, format_pairs + 2 * (v % 100), 2);
-                v /= 100;
+        uint64_t text;
+
+        if (n > 16) {
+                uint64_t top = v / UINT64_C(10000000000000000);
+
+                text = format_eight((uint32_t)top) >> (8 * (24 - n));
+                memcpy(p, &text, sizeof(text));
+                v -= top * UINT64_C(10000000000000000);
+                p += n - 16;
+                n = 16;
         }
-        if (n)
-                p[0] = (uint8_t)('0' + v % 10);
+        if (n > 8) {
+                uint64_t top = v / 100000000;
+
+                text = format_eight((uint32_t)top) >> (8 * (16 - n));
+                memcpy(p, &text, sizeof(text));
+                v -= top * 100000000;
+                p += n - 8;
+                n = 8;
+        }
+        text = format_eight((uint32_t)v) >> (8 * (8 - n));
+        memcpy(p, &text, sizeof(text));
 }
 
 static inline uint8_t *format_u64(uint8_t *p, uint64_t v) {

@@ -429,9 +429,13 @@ static uint8_t *put_number_slow(struct op *op, uint8_t *w, uint64_t v, enum numb
         w += n;
         if (!op->right)
                 w = pad(w, op, columns);
-        if (w - start <= LAST_TEXT) {
+        /* Remembered from the second time on: a number that is another one in each row, such as a
+         * timestamp, would have to be read back right after it was written, which stalls. */
+        if (op->last != v || op->last_sign != sign) {
                 op->last = v;
                 op->last_sign = (uint8_t)sign;
+                op->n_last = 0;
+        } else if (w - start <= LAST_TEXT) {
                 op->n_last = (uint8_t)(w - start);
                 memcpy(op->last_text, start, LAST_TEXT);
         }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What gadgetctl costs a row: rows of trace_open come through a socket as "events" notifications of
- * 64 KiB, are rendered in every mode and written to a file in /dev/shm (or the file named by the
- * argument). One JSON line a mode: CPU nanoseconds of the reading thread a row, receiving and
- * writing included.
+ * What gadgetctl costs a row of trace_open, in CPU nanoseconds of the reading thread, one JSON line
+ * each:
+ *
+ *   render.MODE    rows in memory to text, which goes to /dev/null
+ *   client.MODE    rows come through a socket as "events" notifications of 64 KiB, and their text
+ * is written to a file in /dev/shm (or the file named by the argument) baseline.MODE  as
+ * client.MODE by the usual means: msgpack-c and fprintf() with a large buffer. It prints raw values
+ * only: no names for errors and flags, no times as text
+ *
+ * "ratio" is the baseline of the same mode and call divided by this.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +22,7 @@
 #include "client/connection.h"
 #include "client/render.h"
 #include "ipc/mp.h"
+#include "tests/bench/print-plain.h"
 #include "tests/unit/client/sample.h"
 
 #define ROWS_A_BATCH 512u
@@ -75,39 +82,106 @@ static uint64_t receive(struct connection *connection, struct renderer *renderer
         return n;
 }
 
-static void measure(enum output_mode mode, const struct schema *schema, const struct buf *batch,
-                    const char *path) {
+static uint64_t receive_plain(struct connection *connection, struct plain *plain) {
+        uint64_t n = 0;
+
+        for (;;) {
+                struct pollfd p = { .fd = connection_fd(connection), .events = POLLIN };
+                struct error err = { 0 };
+                struct incoming in;
+                int r = connection_next(connection, &in, &err);
+
+                if (r < 0)
+                        return n;
+                if (r == 0)
+                        poll(&p, 1, -1);
+                else if (in.kind == RPC_NOTIFICATION && in.type == NOTIFY_EVENTS)
+                        n += plain_print(plain, in.rows);
+        }
+}
+
+static void fail(const struct error *err) {
+        fprintf(stderr, "%s\n", error_text(err));
+        exit(1);
+}
+
+static int open_file(const char *path) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                die(path);
+        return fd;
+}
+
+static void report(const char *what, enum output_mode mode, double ns, uint64_t n, double bytes,
+                   double baseline) {
+        printf("{\"name\":\"%s.%s\",\"value\":%.1f,\"unit\":\"ns/row\",\"n\":%llu", what,
+               output_mode_names[mode], ns, (unsigned long long)n);
+        if (bytes > 0)
+                printf(",\"bytes_per_row\":%.1f", bytes);
+        if (baseline > 0)
+                printf(",\"ratio\":%.1f", baseline / ns);
+        printf("}\n");
+        fflush(stdout);
+}
+
+/* baseline: ns a row of the usual means, 0 = none. */
+static void measure_render(enum output_mode mode, const struct schema *schema,
+                           const struct buf *rows, double baseline) {
+        struct render_options options = { .mode = mode };
+        cleanup(renderer_freep) struct renderer *renderer = NULL;
+        cleanup_close int fd = open_file("/dev/null");
+        struct error err = { 0 };
+        uint64_t start, n = 0;
+        struct out out;
+
+        if (out_init(&out, fd, OUT_SIZE) < 0 ||
+            renderer_new(schema, &options, &out, &renderer, &err) < 0)
+                fail(&err);
+        start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        for (uint32_t i = 0; i < BATCHES; i++)
+                n += (uint64_t)render_rows(renderer, 0, 0, BYTES(rows->data, rows->len));
+        out_flush(&out);
+        report("render", mode, (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - start) / (double)n, n,
+               0, baseline);
+        out_done(&out);
+}
+
+/* Receiving and writing, too: by our renderer, or by the usual means. Returns ns a row. */
+static double measure_client(enum output_mode mode, const struct schema *schema,
+                             const struct buf *batch, const char *path, bool is_plain,
+                             double baseline) {
         struct render_options options = { .mode = mode };
         cleanup(connection_freep) struct connection *connection = NULL;
         cleanup(renderer_freep) struct renderer *renderer = NULL;
-        cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        cleanup_close int fd = open_file(path);
         struct server server = { .batch = *batch };
         struct error err = { 0 };
-        uint64_t start, cpu, n;
+        struct plain plain;
         struct out out;
+        uint64_t start, n;
         pthread_t thread;
+        double ns;
         int pair[2];
 
-        if (fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-                die(path);
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                die("socketpair");
         server.fd = pair[1];
         pthread_create(&thread, NULL, serve, &server);
         if (out_init(&out, fd, OUT_SIZE) < 0 ||
             connection_new(pair[0], "bench", -1, &connection, &err) < 0 ||
-            renderer_new(schema, &options, &out, &renderer, &err) < 0) {
-                fprintf(stderr, "%s\n", error_text(&err));
-                exit(1);
-        }
+            renderer_new(schema, &options, &out, &renderer, &err) < 0 ||
+            plain_init(&plain, &schema->streams[0], mode, fd, OUT_SIZE) < 0)
+                fail(&err);
         start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-        n = receive(connection, renderer, &out);
-        cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
+        n = is_plain ? receive_plain(connection, &plain) : receive(connection, renderer, &out);
+        plain_done(&plain);
+        ns = (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - start) / (double)n;
         pthread_join(thread, NULL);
-        printf("{\"name\":\"render.%s\",\"value\":%.1f,\"unit\":\"ns/"
-               "row\",\"n\":%llu,\"bytes_per_row\":%.1f}\n",
-               output_mode_names[mode], (double)cpu / (double)n, (unsigned long long)n,
-               (double)lseek(fd, 0, SEEK_CUR) / (double)n);
-        fflush(stdout);
+        report(is_plain ? "baseline" : "client", mode, ns, n,
+               (double)lseek(fd, 0, SEEK_CUR) / (double)n, baseline);
         out_done(&out);
+        return ns;
 }
 
 int main(int argc, char **argv) {
@@ -124,8 +198,15 @@ int main(int argc, char **argv) {
                 sample_open_row(&rows, i);
         rpc_put_events_header(&batch, 1, 0, 0, 0, 0, (uint32_t)rows.len);
         buf_append(&batch, rows.data, rows.len);
-        for (enum output_mode mode = 0; mode < _OUTPUT_MODE_MAX; mode++)
-                measure(mode, schema, &batch, path);
+        buf_reserve(&rows, RENDER_SLACK);
+        for (enum output_mode mode = 0; mode < _OUTPUT_MODE_MAX; mode++) {
+                double baseline = 0;
+
+                if (plain_prints(mode))
+                        baseline = measure_client(mode, schema, &batch, path, true, 0);
+                measure_client(mode, schema, &batch, path, false, baseline);
+                measure_render(mode, schema, &rows, baseline);
+        }
         if (argc == 1)
                 unlink(path);
         return 0;

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""./x bench [peers] [open|flood|start|memory]: what the whole chain costs, beside the least that any consumer of the same object
+"""./x bench [peers] [open|flood|output|start|memory]: what the whole chain costs, beside the least that any consumer of the same object
 costs, measured in the same call because machines differ and are shared. Prints a JSON line for each figure and a table.
 
 open    a program opens /dev/null in a loop at full speed; rows go to a file as columns
 flood   getppid() in a loop, 128-byte events of 12 fields
+output  the flood printed in each mode by the whole chain, then what rendering alone and the client alone cost a row, beside
+        msgpack-c and fprintf()
 start   time from starting the tracer to its first row on a terminal; a resident daemon has had time to prepare a worker
 memory  PSS of gadgetd, broker and worker, and kernel memory of the gadget's maps
 
@@ -119,7 +121,24 @@ class Bench:
             load.stdin.close()
             load.wait(20)
 
-    def compare_throughput(self, what, tracers):
+    def output(self):
+        self.compare_throughput("flood", [Bare("bare, text, naps", "text", "nap"), *(OursPrinted(mode) for mode in ROW_MARKS)],
+                                "output")
+        program = self.program("bench-render")
+        rows = [json.loads(line) for line in subprocess.run([program], check=True, capture_output=True, text=True).stdout.split("\n")
+                if line]
+        figures = {row["name"]: row for row in rows}
+        print(f"\n{'CPU ns/row':>16} {'msgpack-c, printf':>18} {'client':>10} {'ratio':>6} {'rendering':>10}")
+        for mode in ROW_MARKS:
+            baseline, client, render = (figures[f"{part}.{mode}"] for part in ("baseline", "client", "render"))
+            print(f"  {mode:<14} {baseline['value']:18.0f} {client['value']:10.0f} {client['ratio']:5.1f}x {render['value']:10.0f}")
+        print()
+        for row in rows:
+            self.results.append(row)
+            print(json.dumps(row), flush=True)
+
+    def compare_throughput(self, what, tracers, title=None):
+        title = title or what
         self.start_daemon()
         untraced, runs = [], {t.name: [] for t in tracers}
         for _ in range(self.rounds):
@@ -128,7 +147,7 @@ class Bench:
                 runs[tracer.name].append(self.throughput(what, tracer))
         self.stop_daemon()
         base = statistics.median(untraced)
-        self.add(f"{what}.untraced", base, "ns/call")
+        self.add(f"{title}.untraced", base, "ns/call")
         table = []
         for tracer in tracers:
             figures = runs[tracer.name]
@@ -136,14 +155,14 @@ class Bench:
             slow = statistics.median(f["ns_per_call"] for f in figures) / base
             lost = 100 * sum(f["lost"] for f in figures) / sum(f["calls"] for f in figures)
             rate = statistics.median(f["calls"] / f["ns_per_call"] / f["calls"] * 1e9 for f in figures)
-            self.add(f"{what}.{tracer.name}.cpu", cpu, "ns/row", n=sum(f["rows"] for f in figures))
-            self.add(f"{what}.{tracer.name}.lost", lost, "%")
-            self.add(f"{what}.{tracer.name}.slowdown", slow, "x")
+            self.add(f"{title}.{tracer.name}.cpu", cpu, "ns/row", n=sum(f["rows"] for f in figures))
+            self.add(f"{title}.{tracer.name}.lost", lost, "%")
+            self.add(f"{title}.{tracer.name}.slowdown", slow, "x")
             table.append((tracer.name, cpu, slow, lost, rate))
         ours = next(row for row in table if row[0].startswith("gadgetctl"))
-        print(f"\n{what}: {'CPU ns/row':>32} {'ours is':>9} {'slowdown':>9} {'lost %':>7} {'calls/s':>10}")
+        print(f"\n{title}: {'CPU ns/row':>32} {'ours is':>9} {'slowdown':>9} {'lost %':>7} {'calls/s':>10} {'rows/s':>10}")
         for name, cpu, slow, lost, rate in table:
-            print(f"  {name:<26} {cpu:10.0f} {ours[1] / cpu:8.2f}x {slow:8.2f}x {lost:7.2f} {rate:10.0f}")
+            print(f"  {name:<26} {cpu:10.0f} {ours[1] / cpu:8.2f}x {slow:8.2f}x {lost:7.2f} {rate:10.0f} {rate * (1 - lost / 100):10.0f}")
         print(flush=True)
 
     def first_row(self, argv, skip):
@@ -340,6 +359,30 @@ class Ours(Tracer):
         return n
 
 
+# What each row of a mode begins or ends with, and how many of these come before the first.
+ROW_MARKS = {"columns": (b"\n", 1), "json": (b"\n", 0), "yaml": (b"---\n", 0), "csv": (b"\n", 1)}
+
+
+class OursPrinted(Ours):
+    """In one of the output modes."""
+
+    def __init__(self, mode):
+        super().__init__()
+        self.name = f"gadgetctl -o {mode}"
+        self.mark, self.before = ROW_MARKS[mode]
+        self.argv = lambda bench, what, pid, out: bench.gadgetctl(
+            "run", "trace_open" if what == "open" else bench.object(what), "--pid", pid, "-o", mode)
+
+    def rows(self):
+        n = -self.before
+        with open(self.out, "rb") as f:
+            tail = b""
+            while block := f.read(1 << 20):
+                n += (tail + block).count(self.mark)
+                tail = block[1 - len(self.mark):] if len(self.mark) > 1 else b""
+        return n
+
+
 class OursUnprinted(Ours):
     """The same up to the client, which throws the rows away (-o none): what is to be compared with packing alone. Rows are counted by
     the ledger."""
@@ -477,7 +520,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("what", nargs="*", help="peers, open, flood, start, memory")
+    parser.add_argument("what", nargs="*", help="peers, open, flood, output, start, memory")
     args = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("bench: loading BPF needs root")
@@ -490,12 +533,14 @@ def main():
         for what in chosen:
             if what in ("open", "flood"):
                 bench.compare_throughput(what, tracers(what, args.peers))
+            elif what == "output":
+                bench.output()
             elif what == "start":
                 bench.start_times()
             elif what == "memory":
                 bench.memory()
             else:
-                raise SystemExit(f"bench: no '{what}': open, flood, start, memory")
+                raise SystemExit(f"bench: no '{what}': open, flood, output, start, memory")
     finally:
         bench.done()
 
