@@ -3,10 +3,16 @@
  * the job. */
 #include "fetcher/job.h"
 
+#include "base/parse.h"
+
 #define MANIFEST_ACCEPT                                                                            \
         "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "    \
         "application/vnd.docker.distribution.manifest.list.v2+json, "                              \
         "application/vnd.docker.distribution.manifest.v2+json"
+
+#define RESUMES_MAX 8  /* of an upload, without any progress between */
+#define RESTARTS_MAX 4 /* of an upload from its beginning */
+#define RESUME_WAIT_NS (250 * NSEC_PER_MSEC)
 
 struct job {
         struct job_set *set;
@@ -21,6 +27,11 @@ struct job {
         uint64_t position; /* PUT of a blob: bytes the registry has confirmed */
         uint64_t reported;
         bool was_present;
+        char *upload_url;   /* PUT of a blob: where its next piece goes */
+        uint64_t furthest;  /* position that was reached once */
+        uint32_t n_resumes; /* since there was progress */
+        uint32_t n_restarts;
+        struct loop_timer resume;
         struct request request;
 };
 
@@ -33,8 +44,10 @@ static void job_free(struct job *job) {
                 *p = job->next;
                 job->set->n--;
         }
+        loop_timer_clear(&job->resume);
         request_done(&job->request);
         close_fd(&job->fd);
+        free(job->upload_url);
         free(job->reference);
         free(job->media_type);
         free(job->mount_from);
@@ -179,42 +192,155 @@ int job_get(struct job_set *set, const struct msg_fetch_get *get, int take_fd) {
 
 /* --- pushing a blob --- */
 
-static void push_chunk(struct job *job, char *take_url);
+static void push_chunk(struct job *job);
+static void begin_upload(struct job *job);
 
-static void push_finish(struct job *job, const char *location) {
+/* Where the registry wants the next request for this upload. */
+static int take_location(struct job *job, struct error *err) {
+        const char *location = job->request.location;
+        char *copy;
+
+        if (!location[0])
+                return error_set(err, ERROR_UNAVAILABLE, -EPROTO, "%s: upload without a Location",
+                                 job->set->session->origin.host);
+        copy = strdup(location);
+        if (!copy)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        free(job->upload_url);
+        job->upload_url = copy;
+        return 0;
+}
+
+static struct request *upload_request(struct job *job, enum request_method method,
+                                      request_done_func on_done) {
+        return next_request(job, method, strdup(job->upload_url), on_done);
+}
+
+/* An answer that was lost: the registry may have closed the upload with the blob all the same. */
+static void on_finished(struct request *request, int r, const struct error *err) {
+        struct job *job = request->owner;
+
+        if (r == -ENOENT && request->method == REQUEST_PUT) {
+                next_request(job, REQUEST_HEAD, resource_url(job), on_finished);
+                start_or_end(job);
+                return;
+        }
+        on_job_done(request, r, err);
+}
+
+static void push_finish(struct job *job) {
         struct buf url = BUF_INIT(4096);
 
-        buf_printf(&url, "%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?',
+        buf_printf(&url, "%s%cdigest=%s", job->upload_url, strchr(job->upload_url, '?') ? '&' : '?',
                    job->reference);
-        next_request(job, REQUEST_PUT, buf_steal_string(&url), on_job_done);
+        next_request(job, REQUEST_PUT, buf_steal_string(&url), on_finished);
         start_or_end(job);
+}
+
+/* --- a piece that did not arrive in full --- */
+
+/* "0-1023": 1024 bytes are there. "0-0" is said of one byte and of none, so it tells nothing. */
+static int parse_range(const char *text, uint64_t size, uint64_t *ret) {
+        const char *end = str_after(text, "bytes=") ?: text;
+        uint64_t last;
+
+        end = str_after(end, "0-");
+        if (!end || parse_u64(end, 1, size - 1, &last) < 0)
+                return -EINVAL;
+        *ret = last + 1;
+        return 0;
+}
+
+/* The registry does not know the upload any more, or not how much of it there is. */
+static void restart_upload(struct job *job, int r, const struct error *cause) {
+        struct error err = { 0 };
+
+        if (++job->n_restarts > RESTARTS_MAX) {
+                if (r == 0)
+                        r = error_set(&err, ERROR_UNAVAILABLE, -EPROTO,
+                                      "%s: does not say how much of the upload has arrived",
+                                      job->set->session->origin.host);
+                job_end(job, r, cause ?: &err);
+                return;
+        }
+        job->position = 0;
+        begin_upload(job);
+}
+
+static void on_upload_status(struct request *request, int r, const struct error *cause) {
+        struct job *job = request->owner;
+        struct error err = { 0 };
+
+        if (r < 0 && request->is_transient) {
+                job_end(job, r, cause);
+                return;
+        }
+        if (r < 0 || parse_range(request->range, job->size, &job->position) < 0) {
+                restart_upload(job, r, cause);
+                return;
+        }
+        if (request->location[0])
+                r = take_location(job, &err);
+        if (r < 0)
+                job_end(job, r, &err);
+        else if (job->position == job->size)
+                push_finish(job);
+        else
+                push_chunk(job);
+}
+
+static int on_resume_time(struct loop_timer *timer) {
+        struct job *job = container_of(timer, struct job, resume);
+
+        upload_request(job, REQUEST_GET, on_upload_status);
+        start_or_end(job);
+        return 0;
+}
+
+/* Asks the registry how much it has, a while later. */
+static void resume_upload(struct job *job, int r, const struct error *cause) {
+        uint64_t wait = RESUME_WAIT_NS << MIN(job->n_resumes, 4u);
+
+        if (!job->request.is_transient || ++job->n_resumes > RESUMES_MAX ||
+            loop_timer_set(job->set->session->loop, &job->resume,
+                           MAX(wait, job->request.retry_after_ns), "upload resume",
+                           on_resume_time) < 0)
+                job_end(job, r, cause);
 }
 
 static void on_chunk_sent(struct request *request, int r, const struct error *cause) {
         struct job *job = request->owner;
         struct error err = { 0 };
 
-        if (r == 0 && !request->location[0])
-                r = error_set(&err, ERROR_UNAVAILABLE, -EPROTO, "%s: upload without a Location",
-                              job->set->session->origin.host);
+        if (r < 0 && (request->status == 404 || request->status == 416)) {
+                restart_upload(job, r, cause);
+                return;
+        }
         if (r < 0) {
-                job_end(job, r, cause ?: &err);
+                resume_upload(job, r, cause);
+                return;
+        }
+        r = take_location(job, &err);
+        if (r < 0) {
+                job_end(job, r, &err);
                 return;
         }
         job->position += request->source_length;
-        if (job->position < job->size)
-                push_chunk(job, strdup(request->location));
-        else {
-                cleanup_free char *location = strdup(request->location);
-
-                push_finish(job, location ?: "");
+        if (job->position > job->furthest) {
+                job->furthest = job->position;
+                job->n_resumes = 0;
         }
+        if (job->position < job->size)
+                push_chunk(job);
+        else
+                push_finish(job);
 }
 
-static void push_chunk(struct job *job, char *take_url) {
-        struct request *request = next_request(job, REQUEST_PATCH, take_url, on_chunk_sent);
+static void push_chunk(struct job *job) {
+        struct request *request = upload_request(job, REQUEST_PATCH, on_chunk_sent);
 
         request->content_type = "application/octet-stream";
+        request->is_once = true;
         request->source_fd = job->fd;
         request->source_offset = job->position;
         request->source_length = MIN((uint64_t)PUSH_CHUNK, job->size - job->position);
@@ -232,18 +358,18 @@ static void on_upload_begun(struct request *request, int r, const struct error *
                 job_end(job, 0, NULL);
                 return;
         }
-        if (r == 0 && (request->status != 202 || !request->location[0]))
+        if (r == 0 && request->status != 202)
                 r = error_set(&err, ERROR_UNAVAILABLE, -EPROTO,
                               "%s: upload refused with status %ld", job->set->session->origin.host,
                               request->status);
+        if (r == 0)
+                r = take_location(job, &err);
         if (r < 0)
                 job_end(job, r, cause ?: &err);
-        else if (job->size == 0) {
-                cleanup_free char *location = strdup(request->location);
-
-                push_finish(job, location ?: "");
-        } else
-                push_chunk(job, strdup(request->location));
+        else if (job->size == 0)
+                push_finish(job);
+        else
+                push_chunk(job);
 }
 
 static void begin_upload(struct job *job) {

@@ -74,12 +74,21 @@ static void copy_value(const char *value, size_t n, char *out, size_t size) {
 }
 
 static void take_retry_after(struct request *request, const char *value, size_t n) {
-        char text[32];
+        char text[64];
         uint32_t seconds;
+        time_t when, now;
 
         copy_value(value, n, text, sizeof(text));
-        if (parse_u32(text, 0, 3600, &seconds) == 0)
+        if (parse_u32(text, 0, 3600, &seconds) == 0) {
                 request->retry_after_ns = MIN(seconds * NSEC_PER_SEC, RETRY_AFTER_MAX_NS);
+                return;
+        }
+        /* Or a date. */
+        when = curl_getdate(text, NULL);
+        now = time(NULL);
+        if (when > now)
+                request->retry_after_ns =
+                        MIN((uint64_t)(when - now) * NSEC_PER_SEC, RETRY_AFTER_MAX_NS);
 }
 
 static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
@@ -261,6 +270,7 @@ static int perform(struct request *request, struct error *err) {
         request->header_bytes = 0;
         request->sent = 0;
         request->retry_after_ns = 0;
+        request->is_transient = false;
         request->response_type[0] = request->digest[0] = request->location[0] = request->range[0] =
                 '\0';
         request->received = request->sink_offset;
@@ -640,25 +650,31 @@ static void absolute_location(struct request *request) {
         }
 }
 
+static bool may_retry(struct request *request) {
+        return request->is_transient && !request->is_once && schedule_retry(request);
+}
+
 void request_on_finished(CURL *easy, CURLcode result) {
         struct request *request = NULL;
 
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request);
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &request->status);
         if (result != CURLE_OK) {
-                if (request->is_over_cap || request->io_error < 0 ||
-                    !is_transient(request, result) || !schedule_retry(request))
+                request->is_transient = !request->is_over_cap && request->io_error == 0 &&
+                                        is_transient(request, result);
+                if (!may_retry(request))
                         fail_transport(request, result);
                 return;
         }
         request->session->has_answered = true;
         absolute_location(request);
+        request->is_transient = request->status == 429 || request->status >= 500;
         if (request->status == 401)
                 authenticate(request);
         else if (is_redirect(request->status) && request->method <= REQUEST_HEAD)
                 follow_redirect(request);
-        else if (request->status == 429 || request->status >= 500) {
-                if (!schedule_retry(request))
+        else if (request->is_transient) {
+                if (!may_retry(request))
                         fail_status(request);
         } else if (request->status >= 400)
                 fail_status(request);

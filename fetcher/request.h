@@ -3,7 +3,8 @@
  * One HTTP exchange with the registry, seen through to a final answer: authentication once,
  * redirects by hand (never with credentials for another origin), retries with jitter on 429, 5xx
  * and broken connections honouring Retry-After, resumption of a cut download by Range. Bodies go
- * into an fd with a cap, or into a small buffer.
+ * into an fd with a cap, or into a small buffer. A piece of an upload is sent once only (is_once):
+ * nobody but the registry knows how much of it has arrived.
  */
 #pragma once
 
@@ -34,6 +35,7 @@ struct request {
         int source_fd;            /* body to send, -1 = none; */
         uint64_t source_offset;
         uint64_t source_length;
+        bool is_once; /* no second attempt: the owner knows a better way to go on */
         void (*on_progress)(struct request *request);
         void (*on_prepare)(struct request *request); /* last options of the handle, each attempt */
         request_done_func on_done; /* once; may start the request again or free its owner */
@@ -47,6 +49,8 @@ struct request {
         char digest[160];    /* Docker-Content-Digest */
         char location[2048]; /* absolute */
         char range[64];
+        bool is_transient;       /* failed, and another attempt may do better, */
+        uint64_t retry_after_ns; /* but not before this (0 = not said) */
 
         /* private */
         CURL *easy;
@@ -54,7 +58,6 @@ struct request {
         struct loop_timer retry;
         struct request *token_request;
         struct origin target;
-        uint64_t retry_after_ns;
         uint64_t sent;
         size_t header_bytes;
         char *form;              /* of a token request, secret */

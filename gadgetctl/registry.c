@@ -35,34 +35,49 @@ static bool ends_with(const char *text, const char *end) {
         return n > n_end && str_eq(text + n - n_end, end);
 }
 
-/* One directory of certs.d: *.crt are CAs, NAME.cert and NAME.key the client's certificate. */
+static int read_pem(const char *dir, int dir_fd, const char *name, struct buf *into,
+                    struct error *err) {
+        int r = read_file_at(dir_fd, name, into);
+
+        if (r == 0)
+                r = buf_append(into, "\n", 1);
+        return r < 0 ? error_set(err, ERROR_DENIED, r, "cannot read '%s/%s': %s", dir, name,
+                                 strerror(-r))
+                     : 0;
+}
+
+/* NAME.cert goes with NAME.key. */
+static int read_client_pair(const char *dir, int dir_fd, const char *cert,
+                            struct registry_access *access, struct error *err) {
+        char key[NAME_MAX + 1];
+        int r;
+
+        snprintf(key, sizeof(key), "%.*s.key", (int)(strlen(cert) - strlen(".cert")), cert);
+        r = read_pem(dir, dir_fd, cert, &access->client_cert, err);
+        return r < 0 ? r : read_pem(dir, dir_fd, key, &access->client_key, err);
+}
+
+/* One directory of certs.d: *.crt are CAs, NAME.cert and NAME.key the client's certificate; of
+ * several the first by name, and of several directories that of the first. */
 static int read_certs_dir(const char *dir, struct registry_access *access, struct error *err) {
-        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        const struct dirent *entry;
-        DIR *stream;
-        int r = 0;
+        cleanup_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct dirent **entries;
+        int n, r = 0;
 
-        stream = fd < 0 ? NULL : fdopendir(fd); /* the stream's from here on */
-        if (!stream) {
-                close_fd(&fd);
+        if (dir_fd < 0)
                 return 0;
-        }
-        while (r == 0 && (entry = readdir(stream))) {
-                struct buf *into = ends_with(entry->d_name, ".crt")    ? &access->ca
-                                   : ends_with(entry->d_name, ".cert") ? &access->client_cert
-                                   : ends_with(entry->d_name, ".key")  ? &access->client_key
-                                                                       : NULL;
+        n = scandirat(dir_fd, ".", &entries, NULL, alphasort);
+        for (int i = 0; i < n; i++) {
+                const char *name = entries[i]->d_name;
 
-                if (!into || (into != &access->ca && into->len > 0))
-                        continue;
-                r = read_file_at(dirfd(stream), entry->d_name, into);
-                if (r < 0)
-                        error_set(err, ERROR_DENIED, r, "cannot read '%s/%s': %s", dir,
-                                  entry->d_name, strerror(-r));
-                else
-                        r = buf_append(into, "\n", 1);
+                if (r == 0 && ends_with(name, ".crt"))
+                        r = read_pem(dir, dir_fd, name, &access->ca, err);
+                else if (r == 0 && ends_with(name, ".cert") && access->client_cert.len == 0)
+                        r = read_client_pair(dir, dir_fd, name, access, err);
+                free(entries[i]);
         }
-        closedir(stream);
+        if (n >= 0)
+                free(entries);
         return r;
 }
 

@@ -168,9 +168,16 @@ static int check_kind(struct document *doc, const char *media_type, struct error
         if (version != 2)
                 return error_set(err, ERROR_INVALID, -EBADMSG,
                                  "'schemaVersion' is %" PRIu64 ", not 2", version);
-        r = need_text(doc->root, "mediaType", &doc->media_type, err);
+        r = want_text(doc->root, "mediaType", &doc->media_type, err);
         if (r < 0)
                 return r;
+        /* OCI only recommends it, docker demands it. Without it the announced type stands, and the
+         * members below must be of that kind alone. */
+        if (!doc->media_type && str_after(media_type, "application/vnd.docker."))
+                return missing_or_wrong(err, -ENOENT, "mediaType", "a string");
+        if (!doc->media_type)
+                doc->media_type =
+                        doc->kind == DOCUMENT_INDEX ? MEDIA_TYPE_INDEX : MEDIA_TYPE_MANIFEST;
         if (!str_eq(doc->media_type, media_type))
                 return error_set(err, ERROR_INVALID, -EBADMSG,
                                  "'mediaType' is '%.120s', but '%.120s' was announced",

@@ -49,7 +49,8 @@ struct document {
 bool media_type_is_index(const char *media_type);
 bool media_type_is_manifest(const char *media_type);
 
-/* media_type: what the descriptor that led here says; the document must say the same. */
+/* media_type: what the descriptor that led here says. The document must say the same; one of OCI
+ * may say nothing. */
 int document_parse(struct bytes text, const char *media_type, struct document *ret,
                    struct error *err);
 void document_done(struct document *doc);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "base/buf.h"
 #include "gadget/api.h"
 #include "image/digest.h"
 
@@ -44,6 +45,10 @@ const char *const httpd_lie_names[_LIE_MAX] = {
         [LIE_HUGE_LAYER] = "blob past its limit",
         [LIE_HUGE_IMAGE] = "image past its limit",
         [LIE_SLOW] = "slow-loris",
+        [LIE_PUSH_CUT] = "upload cut in a piece",
+        [LIE_PUSH_BUSY] = "upload refused with 503",
+        [LIE_PUSH_LOST] = "answer of an upload lost",
+        [LIE_PUSH_AMNESIA] = "upload forgotten",
 };
 
 struct httpd {
@@ -61,6 +66,19 @@ struct httpd {
         char *manifest;
         size_t n_manifest;
         const char *manifest_type;
+        struct resource *resources;
+        pthread_mutex_t lock; /* of what follows */
+        struct buf seen;
+        struct buf upload; /* the one that is open */
+        unsigned int uploaded_bytes, uploaded_blobs;
+};
+
+struct resource {
+        struct resource *next;
+        char *part;
+        char *type;
+        uint8_t *data;
+        size_t n;
 };
 
 static const char config[] = "name: lie\n";
@@ -222,29 +240,138 @@ static bool lie_about_access(struct httpd *h, int fd, const char *request, bool 
         return false;
 }
 
+static bool answer_resource(struct httpd *h, int fd, const char *request) {
+        size_t n_line = strcspn(request, "\r");
+
+        for (const struct resource *r = h->resources; r; r = r->next) {
+                const char *at = strstr(request, r->part);
+
+                if (!at || at >= request + n_line)
+                        continue;
+                put_text(fd,
+                         "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                         "Connection: close\r\n\r\n",
+                         r->type, r->n);
+                put(fd, r->data, r->n);
+                return true;
+        }
+        return false;
+}
+
+/* --- uploads --- */
+
+/* Reads a body of which the request's buffer may hold the beginning. */
+static size_t read_body(int fd, const char *head, size_t n_head, uint64_t n, struct buf *into) {
+        size_t taken = (size_t)MIN((uint64_t)n_head, n);
+
+        buf_append(into, head, taken);
+        while (taken < n) {
+                uint8_t chunk[16384];
+                ssize_t got = recv(fd, chunk, (size_t)MIN((uint64_t)sizeof(chunk), n - taken), 0);
+
+                if (got <= 0)
+                        break;
+                buf_append(into, chunk, (size_t)got);
+                taken += (size_t)got;
+        }
+        return taken;
+}
+
+static void put_upload_place(struct httpd *h, int fd, const char *status) {
+        char range[64] = "";
+
+        if (h->upload.len > 0)
+                snprintf(range, sizeof(range), "Range: 0-%zu\r\n", h->upload.len - 1);
+        put_text(fd,
+                 "HTTP/1.1 %s\r\nLocation: /upload/%u\r\n%sContent-Length: 0\r\n"
+                 "Connection: close\r\n\r\n",
+                 status, (unsigned int)h->requests, range);
+}
+
+static void take_piece(struct httpd *h, int fd, const char *body, size_t n_body, uint64_t n) {
+        bool is_first = h->lied++ == 0;
+        size_t before = h->upload.len;
+
+        if (h->lie == LIE_PUSH_CUT && is_first)
+                n /= 2;
+        h->uploaded_bytes += (unsigned int)read_body(fd, body, n_body, n, &h->upload);
+        if (is_first && h->lie == LIE_PUSH_BUSY)
+                h->upload.len = before;
+        if (is_first && h->lie == LIE_PUSH_AMNESIA)
+                h->upload.len = 0;
+        if (is_first && h->lie == LIE_PUSH_BUSY)
+                put_text(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n");
+        else if (is_first && h->lie == LIE_PUSH_AMNESIA)
+                put_text(fd, "HTTP/1.1 404 What\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n");
+        else if (!is_first || (h->lie != LIE_PUSH_CUT && h->lie != LIE_PUSH_LOST))
+                put_upload_place(h, fd, "202 Accepted");
+}
+
+static void close_upload(struct httpd *h, int fd, const char *request) {
+        const char *at = strstr(request, "digest=");
+        char digest[DIGEST_TEXT_MAX] = "";
+        bool is_right;
+
+        if (at)
+                snprintf(digest, sizeof(digest), "%.71s", at + strlen("digest="));
+        is_right = digest_check(digest, h->upload.data ?: (const uint8_t *)"", h->upload.len) == 0;
+        h->uploaded_blobs += is_right;
+        buf_reset(&h->upload);
+        put_text(fd, "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                 is_right ? "201 Created" : "400 Wrong digest");
+}
+
+/* What is pushed, one blob after another: the lock is held from a request's head to its answer. */
+static bool answer_upload(struct httpd *h, int fd, const char *request, size_t n_request) {
+        const char *length = strstr(request, "Content-Length: ");
+        const char *body = strstr(request, "\r\n\r\n") + 4;
+        uint64_t n = length ? strtoull(length + strlen("Content-Length: "), NULL, 10) : 0;
+        size_t n_body = n_request - (size_t)(body - request);
+        cleanup_buf struct buf ignored = BUF_INIT(1 << 20);
+
+        if (str_after(request, "POST ") && strstr(request, "/blobs/uploads/")) {
+                buf_reset(&h->upload);
+                put_upload_place(h, fd, "202 Accepted");
+        } else if (str_after(request, "PATCH /upload/")) {
+                take_piece(h, fd, body, n_body, n);
+        } else if (str_after(request, "GET /upload/")) {
+                put_upload_place(h, fd, "204 No Content");
+        } else if (str_after(request, "PUT /upload/")) {
+                close_upload(h, fd, request);
+        } else if (str_after(request, "PUT ") && strstr(request, "/manifests/")) {
+                (void)read_body(fd, body, n_body, n, &ignored);
+                put_text(fd, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n");
+        } else {
+                return false;
+        }
+        return true;
+}
+
 static void answer(struct httpd *h, int fd, const char *request) {
         const char *range = strstr(request, "Range: bytes=");
         const char *authorization = strstr(request, "Authorization: ");
         bool has_bearer = authorization && str_after(authorization, "Authorization: Bearer");
         unsigned int from = 0;
 
-        h->requests++;
         if (authorization)
                 h->authorizations++;
         if (range && sscanf(range, "Range: bytes=%u-", &from) == 1)
                 h->ranges++;
-        if (str_after(request, "GET /token")) {
+        if (str_after(request, "GET /token") || str_after(request, "POST /token")) {
                 put_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n"
                              "{\"token\":\"t\"}");
                 return;
         }
-        if (lie_about_access(h, fd, request, has_bearer))
+        if (lie_about_access(h, fd, request, has_bearer) || answer_resource(h, fd, request))
                 return;
-        if (strstr(request, "/manifests/1 "))
+        if (strstr(request, "/manifests/1 ") && str_after(request, "GET "))
                 answer_manifest(h, fd);
-        else if (strstr(request, h->layer_digest))
+        else if (strstr(request, h->layer_digest) && str_after(request, "GET "))
                 answer_layer(h, fd, from);
-        else if (strstr(request, h->config_digest))
+        else if (strstr(request, h->config_digest) && str_after(request, "GET "))
                 put_text(fd,
                          "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
                          strlen(config), config);
@@ -259,19 +386,37 @@ struct connection {
         int fd;
 };
 
+static bool is_whole(const char *request) {
+        const char *end = strstr(request, "\r\n\r\n");
+        const char *length = strstr(request, "Content-Length: ");
+
+        /* A form is short, and wanted with its request. */
+        if (end && str_after(request, "POST /token") && length)
+                return strlen(end + 4) >= strtoull(length + strlen("Content-Length: "), NULL, 10);
+        return end != NULL;
+}
+
 static void *serve_one(void *userdata) {
         struct connection *c = userdata;
         char request[8192];
         size_t n = 0;
         ssize_t got;
+        bool is_done;
 
         do {
                 got = recv(c->fd, request + n, sizeof(request) - 1 - n, 0);
                 n += got > 0 ? (size_t)got : 0;
                 request[n] = '\0';
-        } while (got > 0 && n < sizeof(request) - 1 && !strstr(request, "\r\n\r\n"));
-        if (strstr(request, "\r\n\r\n"))
-                answer(c->h, c->fd, request);
+        } while (got > 0 && n < sizeof(request) - 1 && !is_whole(request));
+        if (strstr(request, "\r\n\r\n")) {
+                c->h->requests++;
+                pthread_mutex_lock(&c->h->lock);
+                buf_append(&c->h->seen, request, n);
+                is_done = answer_upload(c->h, c->fd, request, n);
+                pthread_mutex_unlock(&c->h->lock);
+                if (!is_done)
+                        answer(c->h, c->fd, request);
+        }
         shutdown(c->fd, SHUT_WR);
         close(c->fd);
         free(c);
@@ -303,6 +448,9 @@ struct httpd *httpd_new(enum httpd_lie lie) {
         int one = 1;
 
         h->lie = lie;
+        h->seen = BUF_INIT(64 << 20);
+        h->upload = BUF_INIT(64 << 20);
+        pthread_mutex_init(&h->lock, NULL);
         for (size_t i = 0; i < sizeof(h->layer); i++)
                 h->layer[i] = (uint8_t)(i * 31 >> 3);
         (void)digest_of(h->layer, LAYER_SIZE, h->layer_digest);
@@ -354,4 +502,38 @@ unsigned int httpd_authorizations(const struct httpd *h) {
 
 unsigned int httpd_ranges(const struct httpd *h) {
         return h->ranges;
+}
+
+void httpd_serve(struct httpd *h, const char *part, const char *type, const void *data, size_t n) {
+        struct resource *r = calloc(1, sizeof(*r));
+
+        *r = (struct resource){ .next = h->resources,
+                                .part = strdup(part),
+                                .type = strdup(type),
+                                .data = malloc(n + 1),
+                                .n = n };
+        memcpy(r->data, data, n);
+        h->resources = r;
+}
+
+const char *httpd_manifest_digest(const struct httpd *h, char *out) {
+        (void)digest_of(h->manifest, h->n_manifest, out);
+        return out;
+}
+
+unsigned int httpd_uploaded_bytes(const struct httpd *h) {
+        return h->uploaded_bytes;
+}
+
+unsigned int httpd_uploaded_blobs(const struct httpd *h) {
+        return h->uploaded_blobs;
+}
+
+bool httpd_saw(struct httpd *h, const char *text) {
+        bool found;
+
+        pthread_mutex_lock(&h->lock);
+        found = h->seen.len > 0 && memmem(h->seen.data, h->seen.len, text, strlen(text));
+        pthread_mutex_unlock(&h->lock);
+        return found;
 }

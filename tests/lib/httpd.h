@@ -30,9 +30,13 @@ enum httpd_lie {
         LIE_REDIRECT_LOOP,
         LIE_REDIRECT_AWAY, /* the layer is on another host */
         LIE_REDIRECT_LINK_LOCAL,
-        LIE_HUGE_LAYER, /* one byte more than a blob may have */
-        LIE_HUGE_IMAGE, /* layers that are too much together */
-        LIE_SLOW,       /* a byte a second */
+        LIE_HUGE_LAYER,   /* one byte more than a blob may have */
+        LIE_HUGE_IMAGE,   /* layers that are too much together */
+        LIE_SLOW,         /* a byte a second */
+        LIE_PUSH_CUT,     /* the connection breaks in the middle of the first piece of an upload */
+        LIE_PUSH_BUSY,    /* 503 for the first piece, of which nothing is taken */
+        LIE_PUSH_LOST,    /* the first piece is taken, the answer never comes */
+        LIE_PUSH_AMNESIA, /* after the first piece the upload is not known any more, once */
         _LIE_MAX,
 };
 extern const char *const httpd_lie_names[_LIE_MAX];
@@ -45,6 +49,22 @@ void httpd_set_cut(struct httpd *httpd, size_t bytes);
 
 /* Another server that lies point to; borrowed. */
 void httpd_set_other(struct httpd *httpd, const struct httpd *other);
+
+/* One more thing that it has: a request whose first line holds `part` gets this, which is copied.
+ */
+void httpd_serve(struct httpd *httpd, const char *part, const char *type, const void *data,
+                 size_t n);
+
+/* The digest of what is served at /manifests/1, and of its layer. */
+const char *httpd_manifest_digest(const struct httpd *httpd, char *out);
+
+/* Bytes of bodies that uploads have brought, all together; and whether what is there at the end is
+ * what its digest says, for as many blobs. */
+unsigned int httpd_uploaded_bytes(const struct httpd *httpd);
+unsigned int httpd_uploaded_blobs(const struct httpd *httpd);
+
+/* Whether some request, its headers and a form it brought included, had this text. */
+bool httpd_saw(struct httpd *httpd, const char *text);
 
 /* Requests that came, those with an Authorization header, and those with a Range. */
 unsigned int httpd_requests(const struct httpd *httpd);

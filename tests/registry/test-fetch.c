@@ -2,11 +2,13 @@
 /* gadget-fetch against Debian's docker-registry: plain, TLS with a CA of its own, and a password.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "image/digest.h"
+#include "tests/lib/httpd.h"
 #include "tests/registry/registry.h"
 
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
@@ -206,11 +208,92 @@ static void test_unknown_ca(void **state) {
         assert_non_null(strstr(fixture->fetcher.message, "certificate"));
 }
 
+/* An upload that goes wrong in the middle goes on where the registry says that it is: nothing is
+ * sent twice that had arrived, and the blob is right in the end. */
+static void test_upload_resumes(void **state) {
+        static const struct {
+                enum httpd_lie lie;
+                uint64_t again; /* bytes that must be sent once more */
+        } cases[] = {
+                { LIE_NONE, 0 },
+                { LIE_PUSH_CUT, 0 },
+                { LIE_PUSH_LOST, 0 },
+                { LIE_PUSH_BUSY, 5u << 20 },
+                { LIE_PUSH_AMNESIA, 5u << 20 },
+        };
+        struct fixture *fixture = *state;
+        cleanup_free uint8_t *data = NULL;
+        char layer[DIGEST_TEXT_MAX];
+        size_t n;
+
+        test_needs(NEED_ROOT);
+        data = big_content(&n);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct httpd *httpd = httpd_new(cases[i].lie);
+                char host[32];
+
+                snprintf(host, sizeof(host), "127.0.0.1:%u", httpd_port(httpd));
+                fetcher_start(&fixture->fetcher,
+                              &(struct msg_fetch_open){ .host = host,
+                                                        .repository = "team/open",
+                                                        .is_plain_http = true,
+                                                        .is_push = true },
+                              NULL);
+                push_blob(&fixture->fetcher, data, n, layer);
+                assert_int_equal(fixture->fetcher.bytes, n);
+                assert_int_equal(httpd_uploaded_blobs(httpd), 1);
+                print_message("%-26s %u bytes sent for %zu\n", httpd_lie_names[cases[i].lie],
+                              httpd_uploaded_bytes(httpd), n);
+                assert_int_equal(httpd_uploaded_bytes(httpd), n + cases[i].again);
+                fetcher_done(&fixture->fetcher);
+                fixture->fetcher.loop = NULL;
+                httpd_free(httpd);
+        }
+}
+
+/* docker-registry dies between two pieces and comes back: the upload begins again, and ends well.
+ */
+static void test_upload_survives_a_restart(void **state) {
+        struct fixture *fixture = *state;
+        struct fetcher *fetcher = &fixture->fetcher;
+        uint64_t deadline = now_ns() + 3 * WAIT_DEFAULT;
+        cleanup_free uint8_t *data = NULL;
+        char layer[DIGEST_TEXT_MAX];
+        cleanup_close int fd = -1;
+        size_t n;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_REGISTRY);
+        data = big_content(&n);
+        registry_start(&fixture->registry, 0);
+        start(fixture, 0, NULL, true);
+        fd = content_fd(data, n);
+        assert_int_equal(digest_of(data, n, layer), 0);
+        assert_int_equal(
+                channel_send(fetcher->channel, MSG_FETCH_PUT,
+                             &(struct msg_fetch_put){
+                                     .job = 1, .kind = FETCH_BLOB, .reference = layer, .size = n },
+                             &fd, 1),
+                0);
+        while (fetcher->progress == 0 && !fetcher->has_result && now_ns() < deadline)
+                assert_int_equal(loop_run_once(fetcher->loop, NSEC_PER_SEC), 0);
+        assert_false(fetcher->has_result);
+        registry_restart(&fixture->registry);
+        while (!fetcher->has_result && now_ns() < deadline)
+                assert_int_equal(loop_run_once(fetcher->loop, NSEC_PER_SEC), 0);
+        assert_true(fetcher->has_result);
+        assert_string_equal(fetcher->code, "");
+        push_blob(fetcher, data, n, layer);
+        assert_true(fetcher->was_present);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_plain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tls_and_password, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_password, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_ca, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upload_resumes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upload_survives_a_restart, setup, teardown),
 };
 
 TEST_MAIN("fetch", tests)

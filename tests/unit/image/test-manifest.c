@@ -61,6 +61,23 @@ static void test_good_index(void **state) {
         }
 }
 
+/* OCI's own may leave the media type to who announces them. */
+static void test_without_media_type(void **state) {
+        static const char index[] = "{\"schemaVersion\":2,\"manifests\":[" ENTRY(AMD64) "]}";
+        static const char manifest[] = "{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER "]}";
+        cleanup_document struct document a = { 0 }, b = { 0 };
+
+        (void)state;
+        assert_int_equal(document_parse(BYTES(index, strlen(index)), MEDIA_TYPE_INDEX, &a, NULL),
+                         0);
+        assert_int_equal(a.n_entries, 1);
+        assert_string_equal(a.media_type, MEDIA_TYPE_INDEX);
+        assert_int_equal(
+                document_parse(BYTES(manifest, strlen(manifest)), MEDIA_TYPE_MANIFEST, &b, NULL),
+                0);
+        assert_string_equal(b.media_type, MEDIA_TYPE_MANIFEST);
+}
+
 static void test_docker_manifest(void **state) {
         static const char text[] = HEAD(MEDIA_TYPE_DOCKER_MANIFEST) CONFIG ",\"layers\":[]}";
         cleanup_document struct document doc = { 0 };
@@ -85,7 +102,17 @@ static const struct bad {
         { MEDIA_TYPE_MANIFEST, "{}", "no 'schemaVersion'" },
         { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":\"2\"}", "'schemaVersion' is not a number" },
         { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":1}", "is 1, not 2" },
-        { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":2}", "no 'mediaType'" },
+        { MEDIA_TYPE_DOCKER_MANIFEST, "{\"schemaVersion\":2}", "no 'mediaType'" },
+        { MEDIA_TYPE_DOCKER_INDEX, "{\"schemaVersion\":2,\"manifests\":[]}", "no 'mediaType'" },
+        /* Without it, nothing of the other kind. */
+        { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":2}", "has no 'config'" },
+        { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":2,\"manifests\":[]}", "has no 'config'" },
+        { MEDIA_TYPE_INDEX, "{\"schemaVersion\":2," CONFIG ",\"layers\":[]}",
+          "has no 'manifests'" },
+        { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}",
+          "has 'manifests' and" },
+        { MEDIA_TYPE_INDEX, "{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}",
+          "has 'manifests' and" },
         { MEDIA_TYPE_MANIFEST, "{\"schemaVersion\":2,\"mediaType\":2}",
           "'mediaType' is not a string" },
         { MEDIA_TYPE_MANIFEST, HEAD(MEDIA_TYPE_INDEX) "\"manifests\":[]}", "was announced" },
@@ -309,10 +336,16 @@ static void test_print_is_compact_and_ordered(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_manifest),   cmocka_unit_test(test_good_index),
-        cmocka_unit_test(test_docker_manifest), cmocka_unit_test(test_bad_documents),
-        cmocka_unit_test(test_nesting_limit),   cmocka_unit_test(test_value_limit),
-        cmocka_unit_test(test_size_limit),      cmocka_unit_test(test_entry_limit),
-        cmocka_unit_test(test_mutations),       cmocka_unit_test(test_print_is_compact_and_ordered),
+        cmocka_unit_test(test_good_manifest),
+        cmocka_unit_test(test_good_index),
+        cmocka_unit_test(test_without_media_type),
+        cmocka_unit_test(test_docker_manifest),
+        cmocka_unit_test(test_bad_documents),
+        cmocka_unit_test(test_nesting_limit),
+        cmocka_unit_test(test_value_limit),
+        cmocka_unit_test(test_size_limit),
+        cmocka_unit_test(test_entry_limit),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_print_is_compact_and_ordered),
 };
 TEST_MAIN("image-manifest", tests)
