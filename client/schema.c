@@ -83,6 +83,12 @@ static int read_uint(struct decoder *d, const char *what, uint64_t max, uint32_t
         return 0;
 }
 
+static int read_uint64(struct decoder *d, const char *what, uint64_t *ret) {
+        return mp_read_uint(&d->in, ret) < 0 ? error_set(d->err, ERROR_INVALID, -EBADMSG,
+                                                         "schema: %s is not a number", what)
+                                             : 0;
+}
+
 static int read_int64(struct decoder *d, const char *what, int64_t *ret) {
         struct mp_value v;
 
@@ -395,6 +401,10 @@ static int on_gadget_key(struct decoder *d, struct bytes key, void *object) {
                 return DONE(read_string(d, "gadget description", &schema->description));
         if (bytes_eq(key, "docs"))
                 return DONE(read_string(d, "gadget docs", &schema->docs));
+        if (bytes_eq(key, "map_bytes_declared"))
+                return DONE(read_uint64(d, "size of maps", &schema->map_bytes_declared));
+        if (bytes_eq(key, "map_bytes"))
+                return DONE(read_uint64(d, "size of maps", &schema->map_bytes));
         return 0;
 }
 

@@ -71,6 +71,8 @@ struct schema {
         const char *name;
         const char *description;
         const char *docs;
+        uint64_t map_bytes_declared; /* kernel memory of the maps; 0 = not said */
+        uint64_t map_bytes;          /* as they are made under these parameters */
         struct schema_enum *enums;
         uint32_t n_enums;
         struct schema_stream *streams;

@@ -108,6 +108,12 @@ static void print_stream(struct printer *p, const struct schema_stream *stream) 
 static void print_schema(struct printer *p, const struct schema *schema) {
         print_pair(p, "description", schema->description);
         print_pair(p, "docs", schema->docs);
+        /* Kernel memory: as the object declares its maps, and as they are made without parameters,
+         * when those that then stay unused are small. */
+        printer_key(p, "map_bytes_declared");
+        printer_uint(p, schema->map_bytes_declared);
+        printer_key(p, "map_bytes");
+        printer_uint(p, schema->map_bytes);
         printer_key(p, "params");
         printer_array(p);
         for (uint32_t i = 0; i < schema->n_params; i++)

@@ -153,6 +153,13 @@ int gadget_open(struct gadget *g, const struct host_start *start, struct error *
         return r < 0 ? r : check_programs(g, err);
 }
 
+static int reopen(struct gadget *g, struct error *err) {
+        const struct host_start *start = g->start;
+
+        gadget_done(g);
+        return gadget_open(g, start, err);
+}
+
 /* --- the verifier's word --- */
 
 static bool is_line_of(const char *line, const char *begin) {
@@ -235,7 +242,15 @@ static int check_iface(const struct gadget *g, struct error *err) {
                          "iface: no program of the gadget is attached to a network interface");
 }
 
-int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
+static int fit_maps(struct gadget *g, struct error *err) {
+        cleanup(unmap_file) struct bytes object = { 0 };
+        int r = map_file(g->start->object_fd, LIMIT_OBJECT_SIZE_MAX, &object);
+
+        return r < 0 ? error_set(err, ERROR_INTERNAL, r, "cannot read the eBPF object")
+                     : map_sizes_apply(g, object, err);
+}
+
+static int load_once(struct gadget *g, char **ret_detail, struct error *err) {
         struct bpf_program *program;
         char *log;
         int r;
@@ -261,9 +276,10 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
         if (r == 0)
                 r = check_iface(g, err);
         if (r == 0)
-                r = map_sizes_apply(g->object, g->start->n_cpus, &g->map_sizes, err);
+                r = fit_maps(g, err);
         if (r < 0)
                 return r;
+        memset(&complaints, 0, sizeof(complaints));
         /* Untouched until the verifier refuses a program: libbpf asks for its log only then. */
         log = mmap(NULL, LIMIT_VERIFIER_LOG_MAX, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -278,6 +294,56 @@ int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
                 bpf_program__set_log_buf(program, NULL, 0);
         munmap(log, LIMIT_VERIFIER_LOG_MAX);
         return r;
+}
+
+/* The optional program that the kernel has just refused, or NULL. */
+static const char *refused_program(const struct gadget *g) {
+        const struct attach_plan *plan = plan_of(g, complaints.program);
+
+        return plan && plan->is_optional && bpf_program__autoload(plan->program)
+                       ? complaints.program
+                       : NULL;
+}
+
+/* Opens the object anew, which libbpf loads once only, with one more program left out. */
+static int open_without(struct gadget *g, const char *name, struct error *err) {
+        char **refused = reallocarray(g->refused, g->n_refused + 1, sizeof(*refused));
+        size_t n = g->n_refused;
+        int r;
+
+        if (!refused || !(refused[n] = strdup(name))) {
+                g->refused = refused ?: g->refused;
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for a program's name");
+        }
+        g->refused = NULL;
+        g->n_refused = 0;
+        r = reopen(g, err);
+        g->refused = refused;
+        g->n_refused = n + 1;
+        for (size_t i = 0; r == 0 && i < g->n_refused; i++)
+                bpf_program__set_autoload(bpf_object__find_program_by_name(g->object, refused[i]),
+                                          false);
+        return r;
+}
+
+int gadget_load(struct gadget *g, char **ret_detail, struct error *err) {
+        for (;;) {
+                cleanup_free char *detail = NULL;
+                const char *name;
+                int r;
+
+                r = load_once(g, &detail, err);
+                name = r < 0 && r != -ENOMEM ? refused_program(g) : NULL;
+                if (!name) {
+                        *ret_detail = TAKE_PTR(detail);
+                        return r;
+                }
+                log_warning("%s; going on without it", error_text(err));
+                *err = (struct error){ 0 };
+                r = open_without(g, name, err);
+                if (r < 0)
+                        return r;
+        }
 }
 
 static int explain_attach(const struct attach_plan *plan, int r, struct error *err) {
@@ -403,5 +469,8 @@ void gadget_done(struct gadget *g) {
         options_done(&g->options);
         bpf_object__close(g->object);
         definition_done(&g->definition);
+        for (size_t i = 0; i < g->n_refused; i++)
+                free(g->refused[i]);
+        free(g->refused);
         *g = (struct gadget){ 0 };
 }

@@ -44,13 +44,16 @@ struct gadget {
         size_t n_links;
         struct attach_plan *plans; /* attach.h: one of each program that is wanted */
         size_t n_plans;
+        char **refused; /* optional programs that this kernel does not load */
+        size_t n_refused;
 };
 
 /* Checks and parses object and definition, finds data sources and parameters. Nothing reaches the
  * kernel yet. `start` must outlive the gadget; gadget_done() is due in any case. */
 int gadget_open(struct gadget *g, const struct host_start *start, struct error *err);
 
-/* Applies the parameters and loads maps and programs; *ret_detail is the tail of the verifier's log
+/* Applies the parameters and loads maps and programs. Optional programs that this kernel refuses
+ * are left out: the object is opened anew for that. *ret_detail is the tail of the verifier's log
  * if it refused one (the caller frees it), else it is not touched. */
 int gadget_load(struct gadget *g, char **ret_detail, struct error *err);
 

@@ -3,10 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "policy/permissions.h"
-#include "worker/params.h"
+#include "worker/gadget.h"
+#include "worker/map-use.h"
 
 /* "MAP_max_entries": a variable that says how large MAP is. */
 #define SIZE_SUFFIX "_max_entries"
@@ -57,29 +59,74 @@ static uint64_t bytes_of(const struct bpf_map *map, uint32_t n_cpus) {
                                   bpf_map__map_flags(map), n_cpus);
 }
 
-int map_sizes_apply(struct bpf_object *object, uint32_t n_cpus, struct map_sizes *ret,
-                    struct error *err) {
+/* A data source, or what one of the SDK's macros names for a program ("gadget_..._PROGRAM___MAP").
+ */
+static bool is_named(const struct gadget *g, const struct bpf_map *map) {
+        const struct btf *btf = bpf_object__btf(g->object);
+        const char *name = bpf_map__name(map);
+
+        for (size_t i = 0; i < g->n_sources; i++)
+                if (g->sources[i].map == map || g->sources[i].lost == map)
+                        return true;
+        for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
+                const struct btf_type *t = btf__type_by_id(btf, id);
+                const char *rest =
+                        btf_is_var(t) ? str_after(btf__name_by_offset(btf, t->name_off), "gadget_")
+                                      : NULL;
+
+                while (rest && (rest = strstr(rest, "___"))) {
+                        rest += 3;
+                        if (str_eq(rest, name))
+                                return true;
+                }
+        }
+        return false;
+}
+
+static bool is_unused(const struct gadget *g, const struct map_use *use,
+                      const struct bpf_map *map) {
+        if (bpf_map__is_internal(map) || bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+                return false;
+        return is_switched_off(g->object, bpf_map__name(map)) ||
+               (!map_use_has(use, bpf_map__name(map)) && !is_named(g, map));
+}
+
+static int make_small(struct bpf_map *map, struct error *err) {
+        /* A ring buffer is made of pages. */
+        uint32_t least =
+                bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF ? (uint32_t)sysconf(_SC_PAGESIZE) : 1;
+        int r;
+
+        if (bpf_map__max_entries(map) <= least)
+                return 0;
+        log_debug("map '%s' is not used: %" PRIu32 " entries instead of %" PRIu32,
+                  bpf_map__name(map), least, bpf_map__max_entries(map));
+        r = bpf_map__set_max_entries(map, least);
+        return r < 0 ? error_set(err, ERROR_INTERNAL, r, "map '%s' cannot be made smaller",
+                                 bpf_map__name(map))
+                     : 0;
+}
+
+int map_sizes_apply(struct gadget *g, struct bytes elf, struct error *err) {
+        cleanup(map_use_done) struct map_use use = { 0 };
         struct map_sizes sizes = { 0 };
         struct bpf_map *map;
+        int r;
 
-        bpf_object__for_each_map(map, object) {
-                int r = apply_variable(object, map, err);
-
+        r = map_use_init(&use, elf, g->object);
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "no memory for the gadget's maps");
+        bpf_object__for_each_map(map, g->object) {
+                r = apply_variable(g->object, map, err);
                 if (r < 0)
                         return r;
-                sizes.declared_bytes += bytes_of(map, n_cpus);
-                if (bpf_map__max_entries(map) > 1 && is_switched_off(object, bpf_map__name(map))) {
-                        r = bpf_map__set_max_entries(map, 1);
-                        if (r < 0)
-                                return error_set(err, ERROR_INTERNAL, r,
-                                                 "map '%s' cannot be made smaller",
-                                                 bpf_map__name(map));
-                }
-                sizes.bytes += bytes_of(map, n_cpus);
+                sizes.declared_bytes += bytes_of(map, g->start->n_cpus);
+                if (is_unused(g, &use, map))
+                        r = make_small(map, err);
+                if (r < 0)
+                        return r;
+                sizes.bytes += bytes_of(map, g->start->n_cpus);
         }
-        if (sizes.bytes < sizes.declared_bytes)
-                log_debug("maps take %" PRIu64 " bytes of kernel memory instead of %" PRIu64,
-                          sizes.bytes, sizes.declared_bytes);
-        *ret = sizes;
+        g->map_sizes = sizes;
         return 0;
 }

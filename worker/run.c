@@ -57,14 +57,16 @@ int run_attached(struct run *run, const struct gadget *g, struct error *err) {
 
                 for (size_t k = 0; k < source->n_programs; k++) {
                         struct bpf_link *link = gadget_link_of(g, source->programs[k]);
-                        int r = link ? iterator_add_link(&reader->iterator, bpf_link__fd(link))
-                                     : -ENOENT;
+                        int r = 0;
 
+                        /* One that is switched off, or optional and not there. */
+                        if (link)
+                                r = iterator_add_link(&reader->iterator, bpf_link__fd(link));
                         if (r < 0)
-                                return error_set(
-                                        err, ERROR_INTERNAL, r,
-                                        "iterator '%s' of data source '%s' is not attached",
-                                        bpf_program__name(source->programs[k]), source->name);
+                                return error_set(err, ERROR_INTERNAL, r,
+                                                 "iterator '%s' of data source '%s' cannot be kept",
+                                                 bpf_program__name(source->programs[k]),
+                                                 source->name);
                 }
                 reader += source->kind != STREAM_TRACER;
         }

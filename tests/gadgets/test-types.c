@@ -430,6 +430,7 @@ static void test_hooks_of_the_definition(void **state) {
         struct env *env = *state;
         char row[64], object[512], definition[512];
         struct run *run;
+        json_t *shown;
 
         test_needs(NEED_ROOT);
         test_needs(NEED_BPF_TRACEPOINT);
@@ -437,7 +438,14 @@ static void test_hooks_of_the_definition(void **state) {
         snprintf(object, sizeof(object), "%s", object_of("hooks", ".bpf.o"));
         snprintf(definition, sizeof(definition), "%s", object_of("hooks", ".yaml"));
         env_start(env, NULL);
-        env_ctl(env, 0, "run", object, "--definition", definition, "--detach", "--name", "t", NULL);
+        run = env_ctl(env, 0, "run", object, "--definition", definition, "--detach", "--name", "t",
+                      NULL);
+        /* Whose programs the kernel has refused. */
+        shown = env_ctl_json(env, "show", "t", "-o", "json", NULL);
+        assert_int_equal(json_array_size(row_get(shown, "permissions.hooks")), 2);
+        /* The map of those programs is not made for 100000 entries. */
+        assert_true(row_int(shown, "permissions.map_bytes") < 512 << 10);
+        json_decref(shown);
         act_getsid();
         run = env_run(env, "attach", "t", "-o", "json", "--tail", "all", NULL);
         for (int hook = 1; hook <= 2; hook++) {
@@ -447,7 +455,7 @@ static void test_hooks_of_the_definition(void **state) {
         }
         env_ctl(env, 0, "stop", "t", NULL);
         assert_int_equal(run_exit(run), 0);
-        for (int hook = 3; hook <= 6; hook++) {
+        for (int hook = 3; hook <= 8; hook++) {
                 snprintf(row, sizeof(row), "{\"hook\":%d,", hook);
                 assert_null(strstr(run_out(run), row));
         }

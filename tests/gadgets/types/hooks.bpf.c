@@ -47,3 +47,30 @@ SEC("tp_btf/no_such_hook")
 int BPF_PROG(on_nothing_by_btf) {
         return seen(ctx, 6);
 }
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 100000);
+        __type(key, __u32);
+        __type(value, __u64);
+} values SEC(".maps");
+
+/* optional: the verifier says no, for the value is used without asking whether it is there */
+SEC("tracepoint/syscalls/sys_enter_getsid")
+int on_refused(void *ctx) {
+        __u32 key = 1;
+        __u64 *value = bpf_map_lookup_elem(&values, &key);
+
+        *value += 1;
+        return seen(ctx, 7);
+}
+
+/* optional, and refused as well */
+SEC("tracepoint/syscalls/sys_enter_getsid")
+int on_refused_too(void *ctx) {
+        __u32 key = 2;
+        __u64 *value = bpf_map_lookup_elem(&values, &key);
+
+        *value += 1;
+        return seen(ctx, 8);
+}

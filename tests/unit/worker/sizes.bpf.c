@@ -43,4 +43,61 @@ int on_getppid(void *ctx) {
         return 0;
 }
 
+/* Each is referred to in another way. */
+#define TABLE(_name)                                                                               \
+        struct {                                                                                   \
+                __uint(type, BPF_MAP_TYPE_HASH);                                                   \
+                __uint(max_entries, 1000);                                                         \
+                __type(key, __u64);                                                                \
+                __type(value, __u64);                                                              \
+        } _name SEC(".maps")
+
+TABLE(of_one);      /* by a program that a test switches off */
+TABLE(of_both);     /* by that one and another */
+TABLE(of_function); /* by a function that is not inlined */
+TABLE(of_nobody);
+
+struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, 64 * 1024);
+} ring_of_nobody SEC(".maps");
+
+struct inner {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 10);
+        __type(key, __u32);
+        __type(value, __u64);
+} of_a_map SEC(".maps");
+
+/* Its elements are given: it cannot be smaller than those. */
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+        __uint(max_entries, 4);
+        __type(key, __u32);
+        __array(values, struct inner);
+} with_elements SEC(".maps") = {
+        .values = { [3] = &of_a_map },
+};
+
+static __noinline __u64 touch(__u64 key) {
+        return bpf_map_delete_elem(&of_function, &key);
+}
+
+SEC("tracepoint/syscalls/sys_enter_getsid")
+int on_getsid(void *ctx) {
+        __u64 key = touch(1);
+
+        bpf_map_delete_elem(&of_one, &key);
+        bpf_map_delete_elem(&of_both, &key);
+        return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_getpgid")
+int on_getpgid(void *ctx) {
+        __u64 key = 1;
+
+        bpf_map_delete_elem(&of_both, &key);
+        return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How large maps are made under which parameters. Nothing is loaded. */
+#include <unistd.h>
+
 #include "rig.h"
 #include "tests/lib/needs.h"
 
 static struct rig rig;
 static struct bytes object;
+
+static const char *off; /* a program that is switched off */
 
 static void apply(bool is_host_wide, const char *key, const char *value) {
         object = rig_object("tests/unit/worker/sizes");
@@ -16,7 +20,10 @@ static void apply(bool is_host_wide, const char *key, const char *value) {
                 fail_msg("%s", rig.err.msg);
         if (!is_host_wide)
                 params_set_flag(rig.gadget.object, "gadget_filter_by_mntns", true);
-        if (map_sizes_apply(rig.gadget.object, 4, &rig.gadget.map_sizes, &rig.err) < 0)
+        if (off)
+                bpf_program__set_autoload(bpf_object__find_program_by_name(rig.gadget.object, off),
+                                          false);
+        if (map_sizes_apply(&rig.gadget, object, &rig.err) < 0)
                 fail_msg("%s", rig.err.msg);
 }
 
@@ -59,7 +66,31 @@ static void test_size_by_parameter(void **state) {
         done();
 }
 
+static void test_maps_of_programs(void **state) {
+        uint64_t bytes;
+
+        apply(true, NULL, NULL);
+        assert_int_equal(entries("of_one"), 1000);
+        assert_int_equal(entries("of_both"), 1000);
+        assert_int_equal(entries("of_nobody"), 1);
+        assert_int_equal(entries("ring_of_nobody"), sysconf(_SC_PAGESIZE));
+        assert_int_equal(entries("with_elements"), 4);
+        assert_int_equal(entries("of_a_map"), 10);
+        bytes = rig.gadget.map_sizes.bytes;
+        done();
+
+        off = "on_getsid";
+        apply(true, NULL, NULL);
+        off = NULL;
+        assert_int_equal(entries("of_one"), 1);
+        assert_int_equal(entries("of_both"), 1000);
+        assert_int_equal(entries("of_function"), 1000); /* shared by whoever calls it */
+        assert_true(rig.gadget.map_sizes.bytes < bytes);
+        done();
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_maps_of_programs),
         cmocka_unit_test(test_unused_maps_are_small),
         cmocka_unit_test(test_used_maps_stay),
         cmocka_unit_test(test_size_by_parameter),
