@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "gadget/api.h"
 #include "policy/yaml-file.h"
 
 static int on_host(struct yaml *yaml, const yaml_node_t *value, void *userdata, struct error *err) {
@@ -96,10 +97,109 @@ static int on_short_names(struct yaml *yaml, const yaml_node_t *value, void *use
         return yaml_read_map(yaml, value, keys, ARRAY_SIZE(keys), userdata, err);
 }
 
+/* --- containers --- */
+
+static int read_path(struct yaml *yaml, const yaml_node_t *value, char **ret, struct error *err) {
+        int r = yaml_read_text(yaml, value, ret, err);
+
+        if (r == 0 && ((*ret)[0] != '/' || strlen(*ret) > CONFIG_PATH_MAX))
+                return yaml_error(yaml, value, err,
+                                  "'%.100s' is no absolute path of at most %d bytes", *ret,
+                                  CONFIG_PATH_MAX);
+        return r;
+}
+
+struct path_list {
+        char **items;
+        size_t *n;
+};
+
+static int on_path(struct yaml *yaml, const yaml_node_t *value, void *userdata, struct error *err) {
+        const struct path_list *list = userdata;
+
+        if (*list->n >= CONFIG_PATHS_MAX)
+                return yaml_error(yaml, value, err, "more than %d paths", CONFIG_PATHS_MAX);
+        return read_path(yaml, value, &list->items[(*list->n)++], err);
+}
+
+static int on_runtimes(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                       struct error *err) {
+        struct containers_config *containers = userdata;
+        struct path_list list = { containers->runtimes, &containers->n_runtimes };
+
+        return yaml_read_list(yaml, value, on_path, &list, err);
+}
+
+static int on_state_roots(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                          struct error *err) {
+        struct containers_config *containers = userdata;
+        struct path_list list = { containers->roots, &containers->n_roots };
+
+        return yaml_read_list(yaml, value, on_path, &list, err);
+}
+
+static int on_socket_docker(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                            struct error *err) {
+        return read_path(yaml, value, (char **)userdata + API_DOCKER, err);
+}
+
+static int on_socket_podman(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                            struct error *err) {
+        return read_path(yaml, value, (char **)userdata + API_PODMAN, err);
+}
+
+static int on_socket_containerd(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                                struct error *err) {
+        return read_path(yaml, value, (char **)userdata + API_CONTAINERD, err);
+}
+
+static int on_socket_cri(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                         struct error *err) {
+        return read_path(yaml, value, (char **)userdata + API_CRI, err);
+}
+
+static int on_sockets(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                      struct error *err) {
+        static const struct yaml_key keys[] = {
+                { "docker", on_socket_docker },
+                { "podman", on_socket_podman },
+                { "containerd", on_socket_containerd },
+                { "cri", on_socket_cri },
+        };
+        struct containers_config *containers = userdata;
+
+        return yaml_read_map(yaml, value, keys, ARRAY_SIZE(keys), containers->sockets, err);
+}
+
+static int on_node_name(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                        struct error *err) {
+        struct containers_config *containers = userdata;
+        int r = yaml_read_text(yaml, value, &containers->node, err);
+
+        if (r == 0 && strlen(containers->node) > LIMIT_CONTAINER_TEXT_MAX)
+                return yaml_error(yaml, value, err, "a name of more than %d bytes",
+                                  LIMIT_CONTAINER_TEXT_MAX);
+        return r;
+}
+
+static int on_containers(struct yaml *yaml, const yaml_node_t *value, void *userdata,
+                         struct error *err) {
+        static const struct yaml_key keys[] = {
+                { "runtimes", on_runtimes },
+                { "state-roots", on_state_roots },
+                { "sockets", on_sockets },
+                { "node-name", on_node_name },
+        };
+        struct config *config = userdata;
+
+        return yaml_read_map(yaml, value, keys, ARRAY_SIZE(keys), &config->containers, err);
+}
+
 int config_read(const char *path, struct config *ret, struct error *err) {
         static const struct yaml_key keys[] = {
                 { "short-names", on_short_names },
                 { "registries", on_registries },
+                { "containers", on_containers },
         };
         cleanup_yaml struct yaml yaml = { .is_loaded = false };
         struct config config = { .prefix = NULL };
@@ -130,6 +230,13 @@ void config_done(struct config *config) {
                 for (size_t k = 0; k < CONFIG_MIRRORS_MAX; k++)
                         free(registry->mirrors[k]);
         }
+        for (size_t i = 0; i < CONFIG_PATHS_MAX; i++) {
+                free(config->containers.runtimes[i]);
+                free(config->containers.roots[i]);
+        }
+        for (size_t i = 0; i < _API_MAX; i++)
+                free(config->containers.sockets[i]);
+        free(config->containers.node);
         free(config->registries);
         free(config->prefix);
         *config = (struct config){ .prefix = NULL };

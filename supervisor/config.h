@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gadgetd.yaml: where short names are pulled from, and what is special about a registry.
+ * gadgetd.yaml: where short names are pulled from, what is special about a registry, and where
+ * containers' runtimes are.
  *
  *     short-names:
  *       prefix: ghcr.io/inspektor-gadget/gadget
@@ -9,6 +10,12 @@
  *         mirrors: [mirror.example:5000]
  *       - host: mirror.example:5000
  *         plain-http: true
+ *     containers:
+ *       runtimes: [/opt/bin/runc]
+ *       state-roots: [/srv/runc]
+ *       sockets:
+ *         docker: /run/docker.sock
+ *       node-name: worker-1
  */
 #pragma once
 
@@ -17,6 +24,8 @@
 
 #define CONFIG_MIRRORS_MAX 4
 #define CONFIG_REGISTRIES_MAX 256
+#define CONFIG_PATHS_MAX 16
+#define CONFIG_PATH_MAX 100 /* an AF_UNIX address has 107 bytes */
 
 struct registry_config {
         char *host;
@@ -26,10 +35,29 @@ struct registry_config {
         bool is_insecure;
 };
 
+/* Runtimes' APIs. */
+enum api {
+        API_DOCKER,
+        API_PODMAN,
+        API_CONTAINERD,
+        API_CRI,
+        _API_MAX,
+};
+
+struct containers_config {
+        char *runtimes[CONFIG_PATHS_MAX]; /* executables, besides the usual ones */
+        size_t n_runtimes;
+        char *roots[CONFIG_PATHS_MAX]; /* where they keep their state, likewise */
+        size_t n_roots;
+        char *sockets[_API_MAX]; /* NULL = the usual one */
+        char *node;              /* NULL = the host's name */
+};
+
 struct config {
         char *prefix; /* NULL = short names have no registry */
         struct registry_config *registries;
         size_t n_registries;
+        struct containers_config containers;
 };
 
 /* A missing file is an empty one. */

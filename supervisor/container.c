@@ -524,10 +524,25 @@ static void release_process(struct containers *cs) {
         cs->is_ready = cs->holds = cs->is_full = false;
 }
 
+static void fill_arguments(const struct containers_config *config, const char **argv) {
+        size_t n = 0;
+
+        argv[n++] = "gadget-watch";
+        for (size_t i = 0; i < config->n_runtimes; i++) {
+                argv[n++] = "--runtime";
+                argv[n++] = config->runtimes[i];
+        }
+        for (size_t i = 0; i < config->n_roots; i++) {
+                argv[n++] = "--state-root";
+                argv[n++] = config->roots[i];
+        }
+        argv[n] = NULL;
+}
+
 int containers_need(struct containers *cs, struct error *err) {
         static const struct channel_ops ops = { permit, on_message, on_closed };
         cleanup_close int channel_fd = -1, child_channel_fd = -1, child_log_fd = -1;
-        const char *const argv[] = { "gadget-watch", NULL };
+        const char *argv[2 + 4 * CONFIG_PATHS_MAX];
         struct proc_spec spec = { .path = cs->sup->paths.watcher,
                                   .argv = argv,
                                   .death_signal = SIGKILL };
@@ -539,6 +554,7 @@ int containers_need(struct containers *cs, struct error *err) {
                 return error_set(err, ERROR_UNAVAILABLE, -EAGAIN,
                                  "gadget-watch ends again and again, and is started only now and "
                                  "then; see the daemon's log");
+        fill_arguments(&cs->sup->config.containers, argv);
         r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
         if (r == 0)
                 r = socket_pair(SOCK_SEQPACKET, &cs->log_fd, &child_log_fd);

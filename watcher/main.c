@@ -38,6 +38,7 @@ static void on_closed(void *owner, int r, const struct error *err) {
 static int on_rescan(struct loop_timer *timer) {
         struct watch *watch = container_of(timer, struct watch, rescan);
 
+        gate_mark_runtimes(watch);
         watch_scan(watch);
         return loop_timer_set(watch->loop, timer, RESCAN_INTERVAL, "rescan", on_rescan);
 }
@@ -74,7 +75,6 @@ static int run(struct watch *watch) {
                                                .netns = watch->host_netns };
         int r;
 
-        states_init(watch);
         watch_scan(watch);
         r = channel_send(watch->channel, MSG_WATCH_READY, &ready, NULL, 0);
         if (r == 0)
@@ -83,7 +83,17 @@ static int run(struct watch *watch) {
         return r < 0 ? r : loop_run(watch->loop);
 }
 
-int main(void) {
+/* gadgetd passes on what its configuration has. */
+static void read_arguments(struct watch *watch, char **argv) {
+        for (size_t i = 1; argv[0] && argv[i] && argv[i + 1]; i += 2) {
+                if (str_eq(argv[i], "--state-root"))
+                        states_add_root(watch, argv[i + 1]);
+                else if (str_eq(argv[i], "--runtime"))
+                        gate_add_runtime(watch, argv[i + 1]);
+        }
+}
+
+int main(int argc, char **argv) {
         struct watch watch = { .inotify_fd = -1, .fanotify_fd = -1, .parser.fd = -1 };
         struct error err = { 0 };
         struct stat st;
@@ -95,6 +105,10 @@ int main(void) {
                 return 2;
         }
         log_init("gadget-watch", CHILD_FD_LOG);
+        (void)argc;
+        states_init(&watch);
+        gate_add_usual_runtimes(&watch);
+        read_arguments(&watch, argv);
         r = start(&watch, &err);
         if (r < 0)
                 log_error("%s", error_text(&err));

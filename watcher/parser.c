@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,6 +18,11 @@
 #include "base/log.h"
 #include "watcher/sandbox.h"
 
+struct request {
+        uint32_t file; /* enum oci_file */
+        char key[LIMIT_CONTAINER_TEXT_MAX + 1];
+};
+
 struct answer {
         int32_t result;
         struct oci_info info;
@@ -24,13 +30,12 @@ struct answer {
 
 /* --- the child --- */
 
-static int receive_file(int fd) {
+static int receive_file(int fd, struct request *ret) {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
         } control;
-        char byte;
-        struct iovec iov = { &byte, 1 };
+        struct iovec iov = { ret, sizeof(*ret) };
         struct msghdr msg = { .msg_iov = &iov,
                               .msg_iovlen = 1,
                               .msg_control = &control,
@@ -48,11 +53,13 @@ static void parse_files(int fd) __attribute__((noreturn));
 static void parse_files(int fd) {
         for (;;) {
                 cleanup_buf struct buf text = BUF_INIT(LIMIT_OCI_FILE_MAX);
-                cleanup_close int file_fd = receive_file(fd);
+                struct request request;
+                cleanup_close int file_fd = receive_file(fd, &request);
                 struct answer answer = { 0 };
 
                 answer.result = file_fd < 0 ? -EBADF : read_fd(file_fd, &text);
-                if (answer.result == 0 && !oci_parse(BYTES(text.data, text.len), &answer.info))
+                if (answer.result == 0 &&
+                    !oci_parse(request.file, BYTES(text.data, text.len), request.key, &answer.info))
                         answer.result = -EBADMSG;
                 if (send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
                         _exit(0);
@@ -95,12 +102,12 @@ void parser_stop(struct parser *parser) {
         close_fd(&parser->fd);
 }
 
-static int send_file(int fd, int file_fd) {
+static int send_file(int fd, int file_fd, const struct request *request) {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
         } control = { 0 };
-        struct iovec iov = { (void *)(uintptr_t) "", 1 };
+        struct iovec iov = { (void *)(uintptr_t)request, sizeof(*request) };
         struct msghdr msg = { .msg_iov = &iov,
                               .msg_iovlen = 1,
                               .msg_control = &control,
@@ -126,21 +133,18 @@ static int await_answer(struct parser *parser, uint64_t timeout_ns, struct oci_i
         if (answer.result < 0)
                 return answer.result;
         /* It may have been taken over by what it parsed: nothing of it is believed. */
-        for (size_t i = 0; i < _OCI_TEXT_MAX; i++) {
-                char *text = answer.info.text[i];
-
-                text[LIMIT_CONTAINER_TEXT_MAX] = '\0';
-                if (!oci_is_text(text, strlen(text)))
-                        text[0] = '\0';
-        }
+        oci_clean(&answer.info);
         *ret = answer.info;
         return 0;
 }
 
-int parser_run(struct parser *parser, int file_fd, uint64_t timeout_ns, struct oci_info *ret) {
+int parser_run(struct parser *parser, int file_fd, enum oci_file file, const char *key,
+               uint64_t timeout_ns, struct oci_info *ret) {
+        struct request request = { .file = file };
         struct stat st;
         int r;
 
+        snprintf(request.key, sizeof(request.key), "%s", key ?: "");
         if (fstat(file_fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode))
@@ -149,7 +153,7 @@ int parser_run(struct parser *parser, int file_fd, uint64_t timeout_ns, struct o
                 return -EFBIG;
         r = parser->pid > 0 ? 0 : parser_start(parser);
         if (r == 0)
-                r = send_file(parser->fd, file_fd);
+                r = send_file(parser->fd, file_fd, &request);
         if (r == 0)
                 r = await_answer(parser, timeout_ns, ret);
         if (r == -ETIMEDOUT || r == -EPIPE || r == -ECONNRESET) {

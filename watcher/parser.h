@@ -18,6 +18,7 @@ struct parser {
 int parser_start(struct parser *parser);
 void parser_stop(struct parser *parser);
 
-/* Reads and parses the file within timeout_ns. -EFBIG for more than LIMIT_OCI_FILE_MAX, -ETIMEDOUT,
- * -EBADMSG. */
-int parser_run(struct parser *parser, int file_fd, uint64_t timeout_ns, struct oci_info *ret);
+/* Reads and parses the file within timeout_ns; key as in oci_parse(), NULL = none. -EFBIG for more
+ * than LIMIT_OCI_FILE_MAX, -ETIMEDOUT, -EBADMSG. */
+int parser_run(struct parser *parser, int file_fd, enum oci_file file, const char *key,
+               uint64_t timeout_ns, struct oci_info *ret);

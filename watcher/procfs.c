@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/clock.h"
 
@@ -149,4 +150,82 @@ int proc_root(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino) {
         *ret_dev = st.st_dev;
         *ret_ino = st.st_ino;
         return 0;
+}
+
+/* --- arguments of an exec that is going on --- */
+
+#define WORDS_MAX 256
+#define WORD_SIZE 4096u
+
+/* Where execve() of a process that sleeps in it has its arguments. */
+static int find_arguments(pid_t pid, uint64_t *ret) {
+        char path[64], text[256];
+        uint64_t args[3];
+        ssize_t len;
+        int nr;
+
+        path_of(pid, "syscall", path, sizeof(path));
+        len = read_file(path, text, sizeof(text));
+        if (len < 0)
+                return (int)len;
+        if (strncmp(text, "running", 7) == 0)
+                return -EAGAIN;
+        if (sscanf(text, "%d %" SCNx64 " %" SCNx64 " %" SCNx64, &nr, &args[0], &args[1],
+                   &args[2]) != 4)
+                return -EINVAL;
+        if (nr == __NR_execve)
+                *ret = args[1];
+        else if (nr == __NR_execveat)
+                *ret = args[2];
+        else
+                return -ENOENT;
+        return 0;
+}
+
+/* A string up to its NUL; what lies behind it may not be mapped. */
+static ssize_t read_word(int mem_fd, uint64_t address, char *buf, size_t n) {
+        size_t len = 0;
+
+        while (len < n) {
+                size_t chunk = MIN(n - len, 256 - (address + len) % 256);
+                ssize_t got = pread(mem_fd, buf + len, chunk, (off_t)(address + len));
+                const char *nul = got > 0 ? memchr(buf + len, '\0', (size_t)got) : NULL;
+
+                if (got <= 0)
+                        return got < 0 ? -errno : -EFAULT;
+                if (nul)
+                        return nul - buf + 1;
+                len += (size_t)got;
+        }
+        return -E2BIG;
+}
+
+ssize_t proc_exec_arguments(pid_t pid, char *buf, size_t n) {
+        cleanup_close int mem_fd = -1;
+        uint64_t at = 0, word;
+        char path[64];
+        size_t len = 0;
+        int r;
+
+        r = find_arguments(pid, &at);
+        if (r < 0)
+                return r;
+        path_of(pid, "mem", path, sizeof(path));
+        mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (mem_fd < 0)
+                return -errno;
+        for (size_t i = 0; i < WORDS_MAX; i++) {
+                ssize_t got;
+
+                if (pread(mem_fd, &word, sizeof(word), (off_t)(at + i * sizeof(word))) !=
+                    sizeof(word))
+                        return -EFAULT;
+                if (word == 0)
+                        return (ssize_t)len;
+                got = read_word(mem_fd, word, buf + len, MIN(n - len, WORD_SIZE));
+                if (got < 0)
+                        return got;
+                len += (size_t)got;
+        }
+        return -E2BIG;
 }

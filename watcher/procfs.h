@@ -28,5 +28,11 @@ int proc_open_root(pid_t pid);
 /* Which directory that is. */
 int proc_root(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino);
 
+/* The arguments of a process that sleeps in execve(), of what it is about to execute. -EAGAIN: it
+ * does not sleep yet; -ENOENT: it is elsewhere; -E2BIG. It may change them meanwhile: a hint, no
+ * fact.
+ */
+ssize_t proc_exec_arguments(pid_t pid, char *buf, size_t n);
+
 /* Target of /proc/PID/exe or cwd. */
 int proc_link(pid_t pid, const char *which, char *buf, size_t n);

@@ -74,24 +74,65 @@ const char *states_runtime_of(const char *dir, const struct oci_info *info) {
         return "runc";
 }
 
-void states_read_bundle(struct watch *watch, struct oci_info *info, uint64_t timeout_ns) {
-        char path[LIMIT_CONTAINER_TEXT_MAX + 32];
-        cleanup_close int fd = -1;
+static int read_file_of(struct watch *watch, const char *path, enum oci_file file, const char *key,
+                        uint64_t timeout_ns, struct oci_info *info) {
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         struct oci_info more;
         int r;
+
+        r = fd < 0 ? -errno : parser_run(&watch->parser, fd, file, key, timeout_ns, &more);
+        if (r < 0)
+                log_debug("'%s' is not used: %s", path, strerror(-r));
+        else
+                oci_merge(info, &more);
+        return r;
+}
+
+void states_read_bundle(struct watch *watch, struct oci_info *info, uint64_t timeout_ns) {
+        char path[LIMIT_CONTAINER_TEXT_MAX + 32];
 
         if (info->text[OCI_BUNDLE][0] != '/')
                 return;
         snprintf(path, sizeof(path), "%s/config.json", info->text[OCI_BUNDLE]);
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        r = fd < 0 ? -errno : parser_run(&watch->parser, fd, timeout_ns, &more);
-        if (r < 0) {
-                log_debug("'%s' is not used: %s", path, strerror(-r));
-                return;
+        (void)read_file_of(watch, path, OCI_FILE, NULL, timeout_ns, info);
+}
+
+/* A bundle of podman is STORE/DRIVER-containers/ID/userdata; its container is listed in
+ * STORE/DRIVER-containers/containers.json, its image in STORE/DRIVER-images/images.json. */
+static void read_podman_records(struct watch *watch, struct oci_info *info, uint64_t timeout_ns) {
+        static const char kind[] = "-containers";
+        char path[LIMIT_CONTAINER_TEXT_MAX + 32], dir[LIMIT_CONTAINER_TEXT_MAX + 1];
+        char *slash;
+        size_t n;
+
+        snprintf(dir, sizeof(dir), "%s", info->text[OCI_BUNDLE]);
+        for (unsigned int i = 0; i < 2; i++) {
+                slash = strrchr(dir, '/');
+                if (!slash)
+                        return;
+                *slash = '\0';
         }
-        for (size_t i = 0; i < _OCI_TEXT_MAX; i++)
-                if (!info->text[i][0])
-                        memcpy(info->text[i], more.text[i], sizeof(info->text[i]));
+        n = strlen(dir);
+        if (n < sizeof(kind) || !str_eq(dir + n - (sizeof(kind) - 1), kind))
+                return;
+        snprintf(path, sizeof(path), "%s/containers.json", dir);
+        if (read_file_of(watch, path, OCI_PODMAN_RECORD, info->text[OCI_ID], timeout_ns, info) < 0)
+                return;
+        snprintf(path, sizeof(path), "%.*s-images/images.json", (int)(n - (sizeof(kind) - 1)), dir);
+        (void)read_file_of(watch, path, OCI_PODMAN_IMAGES, info->text[OCI_IMAGE_ID], timeout_ns,
+                           info);
+}
+
+void states_read_records(struct watch *watch, struct oci_info *info, uint64_t timeout_ns) {
+        char path[LIMIT_CONTAINER_TEXT_MAX + 32];
+
+        if (str_eq(info->text[OCI_MANAGER], "podman")) {
+                read_podman_records(watch, info, timeout_ns);
+        } else if (info->text[OCI_RECORD][0] == '/' && !info->text[OCI_MANAGER][0]) {
+                snprintf(path, sizeof(path), "%s/config.v2.json", info->text[OCI_RECORD]);
+                (void)read_file_of(watch, path, OCI_DOCKER_RECORD, info->text[OCI_ID], timeout_ns,
+                                   info);
+        }
 }
 
 /* Returns true when there is something new to know. */
@@ -111,7 +152,7 @@ static bool state_read(struct watch *watch, struct state *s, const char *id) {
                 mtime = (uint64_t)st.st_mtim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_mtim.tv_nsec;
                 if (mtime == s->mtime_ns)
                         return false;
-                r = parser_run(&watch->parser, fd, PARSE_TIMEOUT, &s->info);
+                r = parser_run(&watch->parser, fd, OCI_FILE, NULL, PARSE_TIMEOUT, &s->info);
                 if (r == -EBADMSG)
                         return false; /* half written: the next look finds the rest */
                 s->mtime_ns = mtime;
@@ -124,6 +165,7 @@ static bool state_read(struct watch *watch, struct state *s, const char *id) {
                         snprintf(s->info.text[OCI_ID], sizeof(s->info.text[0]), "%s", id);
                 if (str_eq(state_names[i], "status")) /* crun's has no annotations */
                         states_read_bundle(watch, &s->info, PARSE_TIMEOUT);
+                states_read_records(watch, &s->info, PARSE_TIMEOUT);
                 return true;
         }
         return false;
@@ -145,6 +187,22 @@ static struct state *state_get(struct watch *watch, const char *dir) {
         }
         LIST_INSERT_HEAD(&watch->states, s, link);
         return s;
+}
+
+uint32_t states_pid(struct watch *watch, const char *dir) {
+        struct oci_info info = { 0 };
+        char path[4096 + 16];
+
+        for (size_t i = 0; i < ARRAY_SIZE(state_names) && info.pid == 0; i++) {
+                snprintf(path, sizeof(path), "%s/%s", dir, state_names[i]);
+                cleanup_close int fd =
+                        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+                if (fd >= 0 &&
+                    parser_run(&watch->parser, fd, OCI_FILE, NULL, PARSE_TIMEOUT, &info) < 0)
+                        info.pid = 0;
+        }
+        return info.pid;
 }
 
 static void use(struct watch *watch, struct state *s) {

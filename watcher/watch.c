@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "watcher/pending.h"
 #include "watcher/procfs.h"
 
 #define RETRY_FIRST (1 * NSEC_PER_MSEC)
@@ -76,12 +77,12 @@ static size_t open_fds(struct container *c, struct msg_container_added *msg, int
         return n;
 }
 
-void container_report(struct container *c, uint32_t serial) {
+void container_report(struct container *c) {
+        struct watch *watch = c->watch;
         struct oci_info *info = &c->info;
         int fds[CONTAINER_FDS_MAX];
         size_t n_fds;
         struct msg_container_added msg = {
-                .serial = serial,
                 .mntns = c->mntns,
                 .netns = c->netns,
                 .pid = (uint32_t)c->pid,
@@ -92,6 +93,7 @@ void container_report(struct container *c, uint32_t serial) {
                 .name = or_null(info->text[OCI_NAME]),
                 .runtime = or_null(c->runtime),
                 .image = or_null(info->text[OCI_IMAGE]),
+                .digest = or_null(info->text[OCI_DIGEST]),
                 .cgroup = c->cgroup,
                 .k8s_namespace = or_null(info->text[OCI_K8S_NAMESPACE]),
                 .k8s_pod = or_null(info->text[OCI_K8S_POD]),
@@ -101,8 +103,10 @@ void container_report(struct container *c, uint32_t serial) {
         if (c->is_ignored)
                 return;
         c->is_reported = true;
+        c->serial = watch->holds ? (++watch->serial ?: ++watch->serial) : 0;
+        msg.serial = c->serial;
         n_fds = open_fds(c, &msg, fds);
-        (void)channel_send(c->watch->channel, MSG_CONTAINER_ADDED, &msg, fds, n_fds);
+        (void)channel_send(watch->channel, MSG_CONTAINER_ADDED, &msg, fds, n_fds);
         for (size_t i = 0; i < n_fds; i++)
                 close_fd(&fds[i]);
 }
@@ -119,7 +123,7 @@ void container_name(struct container *c, const char *runtime, const struct oci_i
                                                 : info->text[OCI_ID];
         if (!name[0])
                 memcpy(name, from, sizeof(c->info.text[0]));
-        container_report(c, 0);
+        container_report(c);
 }
 
 /* --- finding --- */
@@ -147,7 +151,7 @@ static int on_exit_of_first(struct loop_io *io, uint32_t events) {
         for (size_t i = 0; i < n; i++)
                 if (is_inside(pids[i], c->mntns) && follow(c, pids[i]) == 0) {
                         if (c->is_reported)
-                                container_report(c, 0);
+                                container_report(c);
                         return 0;
                 }
         container_free(c);
@@ -266,7 +270,7 @@ struct container *watch_consider(struct watch *watch, pid_t pid) {
         if (!c->is_named && proc_namespace(pid, "net", &netns) == 0)
                 c->netns = netns;
         if (pid == c->pid && c->is_reported && has_moved(c))
-                container_report(c, 0);
+                container_report(c);
         return c;
 }
 
@@ -289,13 +293,19 @@ static void report_nameless(struct watch *watch) {
 
         LIST_FOREACH (c, &watch->containers, link)
                 if (!c->is_reported)
-                        container_report(c, 0);
+                        container_report(c);
 }
 
 void watch_scan(struct watch *watch) {
+        struct container *c;
+
         watch->has_room = true;
         look_at_all(watch);
         tell_full(watch, !watch->has_room);
+        states_refresh(watch);
+        LIST_FOREACH (c, &watch->containers, link)
+                if (!c->is_named)
+                        pending_learn(c);
         states_refresh(watch);
         report_nameless(watch);
 }
@@ -315,7 +325,6 @@ static void look(struct watch *watch) {
 static int on_retry(struct loop_timer *timer) {
         struct watch *watch = container_of(timer, struct watch, retry);
 
-        gate_look(watch);
         look(watch);
         watch->retry_delay_ns *= 2;
         if (watch->retry_delay_ns <= RETRY_LAST)

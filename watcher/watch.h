@@ -9,12 +9,14 @@
  *   states.c     runtimes' state files
  *   cgroups.c    cgroups that appear (inotify)
  *   gate.c       runtimes that start (fanotify), and the first exec in a new container
+ *   pending.c    what a runtime that starts is about to make
  *   parser.c     the process that parses
  *   sandbox.c    what both give up
  */
 #pragma once
 
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "base/loop.h"
 #include "ipc/channel.h"
@@ -24,6 +26,7 @@
 LIST_HEAD(container_list, container);
 LIST_HEAD(state_list, state);
 LIST_HEAD(pending_list, pending);
+LIST_HEAD(held_list, held);
 
 struct container {
         struct watch *watch;
@@ -40,6 +43,7 @@ struct container {
         bool is_named;   /* `info` is from a runtime */
         bool is_ignored; /* a pod's sandbox, or one of gadgetd's own */
         bool is_reported;
+        uint32_t serial; /* the last report, until everybody knows; 0 = everybody does */
         char runtime[32];
         char *cgroup;
         struct oci_info info;
@@ -54,6 +58,13 @@ struct state {
         bool is_used; /* a container has its name from it */
         bool has_info;
         struct oci_info info;
+};
+
+/* Of a runtime. */
+struct executable {
+        dev_t device;
+        ino_t inode; /* 0 = it is not there */
+        const char *path;
 };
 
 #define ROOTS_MAX 64
@@ -85,9 +96,10 @@ struct watch {
 
         int fanotify_fd; /* -1 = this kernel has no permission events */
         struct loop_io fanotify_io;
+        struct executable executables[32];
+        size_t n_executables;
         struct pending_list pending;
-        pid_t starting[16]; /* about to execute a runtime: not known yet with which arguments */
-        size_t n_starting;
+        struct held_list held;
         bool holds; /* a gadget filters: hold first execs */
         uint32_t serial;
         uint64_t n_held;
@@ -116,8 +128,8 @@ struct container *watch_find(struct watch *watch, uint64_t mntns);
 /* Gives it what a runtime says of it. */
 void container_name(struct container *c, const char *runtime, const struct oci_info *info);
 
-/* Tells gadgetd, with fds of its network namespace and its root; serial 0 = nobody waits. */
-void container_report(struct container *c, uint32_t serial);
+/* Tells gadgetd, with fds of its network namespace and its root. */
+void container_report(struct container *c);
 void watch_done(struct watch *watch);
 
 /* --- states.c --- */
@@ -130,6 +142,10 @@ void states_refresh(struct watch *watch);
 const char *states_runtime_of(const char *dir, const struct oci_info *info);
 /* Adds what the bundle's config.json says. */
 void states_read_bundle(struct watch *watch, struct oci_info *info, uint64_t timeout_ns);
+/* Adds the name and image that docker and podman keep beside the bundle. */
+void states_read_records(struct watch *watch, struct oci_info *info, uint64_t timeout_ns);
+/* The first process, as the state in this directory has it; 0 = there is none yet. */
+uint32_t states_pid(struct watch *watch, const char *dir);
 void states_done(struct watch *watch);
 
 /* --- cgroups.c --- */
@@ -147,6 +163,9 @@ void gate_hold(struct watch *watch, bool hold);
 void gate_pass(struct watch *watch, uint32_t serial);
 /* To be called in between by whoever takes long: nobody waits for a scan. */
 void gate_serve(struct watch *watch);
-/* Looks again at those that were about to execute a runtime. */
-void gate_look(struct watch *watch);
+/* Before gate_init(). The path is borrowed. */
+void gate_add_runtime(struct watch *watch, const char *path);
+void gate_add_usual_runtimes(struct watch *watch);
+/* Again for executables that were installed meanwhile. */
+void gate_mark_runtimes(struct watch *watch);
 void gate_done(struct watch *watch);

@@ -75,12 +75,20 @@ static void test_ways_in(void **state) {
         assert_true(proc_root(INT_MAX, &dev, &ino) < 0);
 }
 
+/* Its arguments are elsewhere than those of an exec, and it does not sleep. */
+static void test_no_exec(void **state) {
+        char text[64];
+
+        (void)state;
+        assert_true(proc_exec_arguments(getpid(), text, sizeof(text)) < 0);
+        assert_true(proc_exec_arguments(INT_MAX, text, sizeof(text)) < 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_namespace),
-                cmocka_unit_test(test_parent),
-                cmocka_unit_test(test_arguments),
-                cmocka_unit_test(test_ways_in),
+                cmocka_unit_test(test_namespace), cmocka_unit_test(test_parent),
+                cmocka_unit_test(test_arguments), cmocka_unit_test(test_ways_in),
+                cmocka_unit_test(test_no_exec),
         };
 
         return test_main("watcher-procfs", tests, ARRAY_SIZE(tests), NULL, NULL);
