@@ -51,6 +51,32 @@ static void make_certificates(const char *dir) {
               dir);
 }
 
+/* Each pair of the directory under a name of its own: the client's own comes first by name, and
+ * only NAME.key fits NAME.cert. */
+static void make_client_certificate(const char *dir) {
+        shell("cd %s && mkdir client && cp ca.crt client && cd client && "
+              "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=client "
+              "-keyout client.key -out client.csr 2>/dev/null && "
+              "openssl x509 -req -in client.csr -CA ../ca.crt -CAkey ../ca.key -CAcreateserial "
+              "-days 2 -out client.cert 2>/dev/null && "
+              "cp ../ca.key a-key-of-something-else.key",
+              dir);
+}
+
+static void start_tokens(struct registry *registry) {
+        char key[96], certificate[96];
+        const char *argv[] = { "python3", TEST_SOURCE_DIR "/tests/registry/token-server.py", key,
+                               certificate, NULL };
+
+        shell("cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tokens -keyout "
+              "tokens.key -out tokens.crt 2>/dev/null",
+              registry->dir);
+        snprintf(key, sizeof(key), "%s/tokens.key", registry->dir);
+        snprintf(certificate, sizeof(certificate), "%s/tokens.crt", registry->dir);
+        registry->tokens = run_new(&(struct run_spec){ .argv = argv, .dir = registry->dir });
+        run_wait_out(registry->tokens, "\n");
+}
+
 static void write_config(const struct registry *registry) {
         char path[128];
         FILE *f;
@@ -64,8 +90,15 @@ static void write_config(const struct registry *registry) {
                 "http:\n  addr: %s\n",
                 registry->dir, registry->host);
         if (registry->flags & REGISTRY_TLS)
-                fprintf(f, "  tls: {certificate: %s/tls.crt, key: %s/tls.key}\n", registry->dir,
-                        registry->dir);
+                fprintf(f, "  tls:\n    certificate: %s/tls.crt\n    key: %s/tls.key\n",
+                        registry->dir, registry->dir);
+        if (registry->flags & REGISTRY_CLIENT_CERT)
+                fprintf(f, "    clientcas: [%s/ca.crt]\n", registry->dir);
+        if (registry->flags & REGISTRY_TOKEN)
+                fprintf(f,
+                        "auth: {token: {realm: \"http://127.0.0.1:%d/token\", service: "
+                        "test-registry, issuer: test-issuer, rootcertbundle: %s/tokens.crt}}\n",
+                        atoi(run_out(registry->tokens)), registry->dir);
         if (registry->flags & REGISTRY_PASSWORD)
                 fprintf(f, "auth: {htpasswd: {realm: test, path: %s/htpasswd}}\n", registry->dir);
         assert_int_equal(fclose(f), 0);
@@ -98,6 +131,10 @@ void registry_start(struct registry *registry, int flags) {
         snprintf(registry->host, sizeof(registry->host), "127.0.0.1:%u", registry->port);
         if (flags & REGISTRY_TLS)
                 make_certificates(registry->dir);
+        if (flags & REGISTRY_CLIENT_CERT)
+                make_client_certificate(registry->dir);
+        if (flags & REGISTRY_TOKEN)
+                start_tokens(registry);
         if (flags & REGISTRY_PASSWORD)
                 shell("htpasswd -Bbn user secret >%s/htpasswd", registry->dir);
         write_config(registry);
@@ -110,6 +147,7 @@ void registry_stop(struct registry *registry) {
 
 void registry_done(struct registry *registry) {
         registry_stop(registry);
+        registry->tokens = run_free(registry->tokens);
         assert_int_equal(remove_tree(AT_FDCWD, registry->dir), 0);
 }
 

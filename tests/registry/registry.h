@@ -11,7 +11,12 @@
 #include "tests/lib/run.h"
 #include "tests/lib/wait.h"
 
-enum { REGISTRY_TLS = 1 << 0, REGISTRY_PASSWORD = 1 << 1 }; /* user "user", password "secret" */
+enum {
+        REGISTRY_TLS = 1 << 0,         /* DIR/ca.crt is the CA */
+        REGISTRY_PASSWORD = 1 << 1,    /* user "user", password "secret" */
+        REGISTRY_TOKEN = 1 << 2,       /* the same by tests/registry/token-server.py */
+        REGISTRY_CLIENT_CERT = 1 << 3, /* with TLS: DIR/client has a certificate that it takes */
+};
 
 struct registry {
         char dir[64];
@@ -19,6 +24,7 @@ struct registry {
         int flags;
         uint16_t port;
         struct run *run;
+        struct run *tokens;
 };
 
 void registry_start(struct registry *registry, int flags);
