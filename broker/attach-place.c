@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that are attached to a place of the host: an interface, the root cgroup, the network
- * namespace, all packets, a map of sockets, many functions, a hook of the packet filter. The broker
- * finds the place by itself; the worker says the program and, for some, a name. Each is a link or a
- * socket: what closes it detaches the program, also when we are killed.
+ * namespace, a map of sockets, many functions, a hook of the packet filter. What goes to where the
+ * containers are is in broker/attach-netns.c. The broker finds the place by itself; the worker says
+ * the program and, for some, a name. Each is a link or a socket: what closes it detaches the
+ * program, also when we are killed.
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -78,33 +76,14 @@ static int link_socket_map(const struct place *place) {
         return link_to(place, (uint32_t)place->map_fd);
 }
 
-/* Nobody reads the socket. It gets packets only once its program is there, and has the smallest
- * buffer for what a program lets through in spite of that. */
-static int open_socket(const struct place *place) {
-        cleanup_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-        int index = place->interface[0] ? interface_index(place->interface) : 0, least = 1;
-
-        if (index < 0)
-                return index;
-        address.sll_ifindex = index;
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &place->prog->fd, sizeof(int)) < 0 ||
-            bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-                return -errno;
-        return TAKE_FD(fd);
-}
-
 static const struct {
         int (*attach)(const struct place *place);
         bool may_name_interface;
-        bool must_name_interface;
         bool has_map;
         const char *hook_chars; /* a hook is named, by what names are made of and these */
 } ways[_PROGRAM_HOW_MAX] = {
-        [PROGRAM_BY_SOCKET] = { open_socket, .may_name_interface = true },
-        [PROGRAM_BY_INTERFACE] = { link_interface, .may_name_interface = true,
-                                   .must_name_interface = true },
+        [PROGRAM_BY_SOCKET] = { .may_name_interface = true },
+        [PROGRAM_BY_INTERFACE] = { link_interface, .may_name_interface = true },
         [PROGRAM_BY_CGROUP] = { link_cgroup },
         [PROGRAM_BY_NETNS] = { link_netns },
         [PROGRAM_BY_SOCKET_MAP] = { link_socket_map, .has_map = true },
@@ -115,7 +94,8 @@ static const struct {
 static int take_interface(const struct request *request, struct place *place, struct error *err) {
         struct bytes name = BYTES(request->payload, request->payload_len);
 
-        if (name.len == 0 && !ways[place->type->how].must_name_interface)
+        /* Only one XDP program fits on an interface: it does not go to those of others unasked. */
+        if (name.len == 0 && place->type->type != BPF_PROG_TYPE_XDP)
                 return 0;
         if (!ways[place->type->how].may_name_interface || name.len >= IFNAMSIZ ||
             !broker_is_name(name, ".-:@"))
@@ -153,7 +133,7 @@ static int check_place(struct broker *b, const struct broker_attach *want,
                                .prog = prog,
                                .is_return = (want->flags & BROKER_ATTACH_RETURN) != 0,
                                .type = broker_program_type(prog->prog.type, want->attach_type) };
-        if (!ret->type || !ways[ret->type->how].attach)
+        if (!ret->type || (!ways[ret->type->how].attach && ret->type->how != PROGRAM_BY_SOCKET))
                 return error_set(err, ERROR_INVALID, -EPROTO,
                                  "program '%s' of type %s has no place of type %" PRIu32
                                  " on the host",
@@ -186,6 +166,32 @@ static char *describe(const struct place *place) {
         return r < 0 ? NULL : hook;
 }
 
+/* Socket filters and tc programs go to where the containers are, unless an interface of the host is
+ * named. */
+static bool is_for_namespaces(const struct place *place) {
+        return place->type->how == PROGRAM_BY_SOCKET ||
+               (place->type->how == PROGRAM_BY_INTERFACE && !place->interface[0]);
+}
+
+static int attach_in_namespaces(struct broker *b, const struct place *place, struct reply *reply,
+                                struct error *err) {
+        int index = place->interface[0] ? interface_index(place->interface) : 0;
+        int r;
+
+        reply->result = index;
+        if (index < 0)
+                return 0;
+        r = broker_add_link(b, -1, describe(place), reply, err);
+        if (r < 0)
+                return r;
+        reply->result = netns_add_program(b, place->prog, place->type, reply->handle, index);
+        if (reply->result < 0) {
+                objects_remove(&b->objects, objects_find(&b->objects, reply->handle));
+                reply->handle = BROKER_HANDLE_NONE;
+        }
+        return 0;
+}
+
 int on_attach(struct broker *b, const struct request *request, struct reply *reply,
               struct error *err) {
         struct place place;
@@ -194,6 +200,8 @@ int on_attach(struct broker *b, const struct request *request, struct reply *rep
         r = check_place(b, request->body, request, &place, err);
         if (r < 0)
                 return r;
+        if (is_for_namespaces(&place))
+                return attach_in_namespaces(b, &place, reply, err);
         reply->result = ways[place.type->how].attach(&place);
         if (reply->result < 0)
                 return 0;

@@ -83,6 +83,17 @@ static char *ask_hook(int link_fd, const char *type, const char *prog) {
         return asprintf(&hook, "%s/%s", type, name[0] ? name : prog) < 0 ? NULL : hook;
 }
 
+/* These show what is in the network namespace that they are made in. */
+static bool is_per_netns(const char *hook) {
+        static const char *const names[] = { "iter/tcp", "iter/udp", "iter/unix", "iter/netlink",
+                                             "iter/ipv6_route" };
+
+        for (size_t i = 0; hook && i < ARRAY_SIZE(names); i++)
+                if (str_eq(hook, names[i]))
+                        return true;
+        return false;
+}
+
 int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply *reply,
                     struct error *err) {
         struct object *link;
@@ -94,6 +105,9 @@ int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply
                 return r;
         }
         link->hook = take_hook;
+        link->is_per_netns = is_per_netns(take_hook);
+        if (link->is_per_netns)
+                containers_want(b, WANT_NETNS);
         return 0;
 }
 
@@ -196,19 +210,41 @@ int on_raw_tracepoint(struct broker *b, const struct request *request, struct re
         return broker_add_link(b, reply->result, hook, reply, err);
 }
 
+static int create_iterator(const struct object *link) {
+        return sys_bpf(BPF_ITER_CREATE,
+                       &(union bpf_attr){ .iter_create.link_fd = (uint32_t)link->fd });
+}
+
+static int create_in(struct broker *b, const struct object *link, const struct netns *netns) {
+        int r = netns_enter(b, netns), fd;
+
+        if (r < 0)
+                return r;
+        fd = create_iterator(link);
+        netns_leave(b);
+        return fd;
+}
+
 int on_iter_create(struct broker *b, const struct request *request, struct reply *reply,
                    struct error *err) {
         const struct broker_pair *pair = request->body;
+        const struct netns *netns;
         struct object *link;
         int r;
 
         r = broker_object(b, pair->object, OBJECT_LINK, &link, err);
         if (r < 0)
                 return r;
-        reply->result = sys_bpf(BPF_ITER_CREATE,
-                                &(union bpf_attr){ .iter_create.link_fd = (uint32_t)link->fd });
+        netns = link->is_per_netns ? netns_next(b, pair->other) : NULL;
+        if (link->is_per_netns && !netns)
+                reply->result = -ENOENT;
+        else if (netns)
+                reply->result = create_in(b, link, netns);
+        else
+                reply->result = create_iterator(link);
         if (reply->result < 0)
                 return 0;
+        reply->handle = netns ? (uint32_t)netns->id : 0;
         /* Only the worker reads it; its output is the program's. */
         reply->fd = reply->result;
         reply->is_fd_ours = true;
@@ -228,6 +264,8 @@ int on_close(struct broker *b, const struct request *request, struct reply *repl
                                  pair->object);
         if (object->kind == OBJECT_MAP)
                 b->map_bytes -= object->map.bytes;
+        if (object->kind == OBJECT_LINK)
+                netns_remove_program(b, pair->object);
         objects_remove(&b->objects, object);
         return 0;
 }

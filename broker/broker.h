@@ -17,9 +17,10 @@
  *   object.c      handles
  *   container.c   the containers that the gadget may see
  *   netns.c       their network namespaces
+ *   netlink.c     and what interfaces are in them
  *   kernel-symbols.c  the kernel's functions by address
- *   map.c prog.c attach.c attach-place.c functions.c netfilter.c perf.c target.c report.c
- *                 the handlers
+ *   map.c prog.c attach.c attach-place.c attach-netns.c functions.c netfilter.c perf.c
+ *   target.c report.c   the handlers
  */
 #pragma once
 
@@ -28,6 +29,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/loop.h"
+#include "broker/attach-netns.h"
 #include "broker/cgroup.h"
 #include "broker/container.h"
 #include "broker/kernel-symbols.h"
@@ -38,6 +40,8 @@
 #include "gadget/program-types.h"
 #include "ipc/channel.h"
 #include "policy/permissions.h"
+
+#define CLOSERS_MAX 8
 
 enum broker_state {
         BROKER_IDLE,     /* waits for PREPARE */
@@ -104,7 +108,9 @@ struct broker {
         uint32_t wants;         /* enum container_want */
         bool awaits_containers; /* gadgetd tells of them; no request is read meanwhile */
         struct netns_table netns;
-        int host_netns_fd; /* of our own network namespace */
+        struct netns_programs netns_programs;
+        pid_t closers[CLOSERS_MAX]; /* children that close what takes time; 0 = none */
+        int host_netns_fd;          /* of our own network namespace */
         uint64_t host_netns;
         struct objects objects;
         struct tracepoint *tracepoints;
@@ -154,6 +160,8 @@ int serve_send(struct broker *b, enum broker_type type, struct bytes body, struc
 
 /* Closes every link: no program runs any more, and nothing that ran is still writing. Maps stay. */
 void broker_detach(struct broker *b);
+/* For what the kernel takes tens of milliseconds to close: does not wait for it. Takes the fd. */
+void broker_close_later(struct broker *b, int take_fd);
 /* Closes everything. */
 void broker_release(struct broker *b);
 

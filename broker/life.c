@@ -252,6 +252,7 @@ struct broker *broker_free(struct broker *b) {
         objects_done(&b->objects);
         kernel_symbols_done(&b->kernel_symbols);
         containers_done(b);
+        netns_programs_done(b);
         netns_done(b);
         close_fd(&b->host_netns_fd);
         cgroups_done(&b->cgroups);

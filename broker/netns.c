@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/netns.h"
 
+#include <sched.h>
+
 #include "base/log.h"
 #include "broker/broker.h"
 
@@ -55,6 +57,7 @@ bool netns_use(struct broker *b, uint64_t id, int *take_fd) {
         if (!netns)
                 return false;
         netns->n_users++;
+        netns_on_use(b, netns);
         return true;
 }
 
@@ -65,6 +68,7 @@ void netns_drop(struct broker *b, uint64_t id) {
 
         if (!netns || --netns->n_users > 0)
                 return;
+        netns_on_drop(b, id);
         close_fd(&netns->fd);
         at = (size_t)(netns - table->items);
         table->n--;
@@ -75,6 +79,19 @@ const struct netns *netns_next(const struct broker *b, uint64_t after) {
         size_t at = after == UINT64_MAX ? b->netns.n : position(&b->netns, after + 1);
 
         return at < b->netns.n ? &b->netns.items[at] : NULL;
+}
+
+int netns_enter(struct broker *b, const struct netns *netns) {
+        if (b->host_netns_fd < 0)
+                return -EBADF;
+        return setns(netns->fd, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
+void netns_leave(struct broker *b) {
+        if (setns(b->host_netns_fd, CLONE_NEWNET) == 0)
+                return;
+        log_error_errno(-errno, "there is no way back into the host's network namespace");
+        _exit(EXIT_FAILURE);
 }
 
 void netns_done(struct broker *b) {

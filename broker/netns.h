@@ -29,6 +29,11 @@ struct netns_table {
 bool netns_use(struct broker *b, uint64_t id, int *take_fd);
 void netns_drop(struct broker *b, uint64_t id);
 
+/* The process is in it from enter to leave, which cannot fail: a broker that finds no way back
+ * dies. Nothing but what must happen there stands in between. */
+int netns_enter(struct broker *b, const struct netns *netns);
+void netns_leave(struct broker *b);
+
 /* The one with the smallest id above `after`, NULL = there is none. */
 const struct netns *netns_next(const struct broker *b, uint64_t after);
 

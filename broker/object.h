@@ -23,6 +23,7 @@ struct object {
         char name[BROKER_NAME_LEN]; /* map, program */
         char *hook; /* link, perf event: "tracepoint/syscalls/sys_enter_openat"; NULL = attached to
                        nothing */
+        bool is_per_netns; /* link: an iterator that shows the network namespace it is made in */
         union {
                 struct {
                         uint32_t type;

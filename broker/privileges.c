@@ -2,6 +2,7 @@
 #include "broker/privileges.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -14,7 +15,7 @@ static const cap_value_t kept[] = {
         CAP_PERFMON,   /* tracing programs, perf_event_open() */
         CAP_NET_ADMIN, /* network program types */
         CAP_NET_RAW,   /* packet sockets for socket filters */
-        CAP_SYS_ADMIN, /* map fds by id (read-only ones), iterators in other namespaces */
+        CAP_SYS_ADMIN, /* map fds by id (read-only ones), network namespaces of containers */
 };
 
 /* Reading is all that a file is opened for from here on. */
@@ -91,6 +92,13 @@ static int install_filter(void) {
         if (r == 0)
                 r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                                            SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
+        if (r == 0)
+                r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                           SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                                           SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
+        if (r == 0)
+                r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1,
+                                           SCMP_A1(SCMP_CMP_EQ, CLONE_NEWNET));
         if (r == 0)
                 r = seccomp_rule_add_exact(
                         filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

@@ -41,11 +41,52 @@ static void close_all(int *fds, size_t n) {
                         ;
 }
 
+/* A child that has ended, or else that of the oldest request, makes room. */
+static pid_t *find_closer(struct broker *b) {
+        for (size_t i = 0; i < ARRAY_SIZE(b->closers); i++)
+                if (b->closers[i] == 0 || waitpid(b->closers[i], NULL, WNOHANG) != 0)
+                        return &b->closers[i];
+        while (waitpid(b->closers[0], NULL, 0) < 0 && errno == EINTR)
+                ;
+        memmove(b->closers, b->closers + 1, sizeof(b->closers) - sizeof(b->closers[0]));
+        return &b->closers[ARRAY_SIZE(b->closers) - 1];
+}
+
+static void wait_for_closers(struct broker *b) {
+        for (size_t i = 0; i < ARRAY_SIZE(b->closers); i++) {
+                while (b->closers[i] > 0 && waitpid(b->closers[i], NULL, 0) < 0 && errno == EINTR)
+                        ;
+                b->closers[i] = 0;
+        }
+}
+
+void broker_close_later(struct broker *b, int take_fd) {
+        pid_t *closer = find_closer(b);
+
+        *closer = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+        if (*closer == 0) {
+                close(take_fd);
+                _exit(0);
+        }
+        if (*closer < 0)
+                close(take_fd);
+        *closer = MAX(*closer, 0);
+}
+
 /* Nothing runs any more, and nothing that ran is still writing. The maps stay while the worker
  * drains. */
 void broker_detach(struct broker *b) {
-        int fds[LIMIT_BROKER_OBJECTS_MAX];
-        size_t n = 0;
+        cleanup_free int *fds = calloc(b->objects.n + b->netns_programs.n_links + 1, sizeof(*fds));
+        size_t n;
+
+        wait_for_closers(b);
+        if (!fds) {
+                /* One by one, then. */
+                objects_done(&b->objects);
+                netns_programs_done(b);
+                return;
+        }
+        n = netns_steal_links(b, fds);
 
         for (size_t i = 0; i < b->objects.n; i++) {
                 struct object *object = &b->objects.table[i];
@@ -68,6 +109,7 @@ void broker_detach(struct broker *b) {
  * grace period each, and go with us. */
 void broker_release(struct broker *b) {
         broker_detach(b);
+        netns_programs_done(b);
         for (size_t i = 0; i < b->objects.n; i++)
                 if (b->objects.table[i].kind == OBJECT_PERF)
                         b->objects.table[i].fd = -1;

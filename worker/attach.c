@@ -445,7 +445,7 @@ static int attach_interfaces(struct gadget *g, const struct attach_plan *plan, s
         int r = 0;
 
         if (!list || !*list) {
-                if (plan->type->how == PROGRAM_BY_SOCKET)
+                if (plan->type->type != BPF_PROG_TYPE_XDP)
                         return attach_place(plan, "");
                 return error_set(err, ERROR_INVALID, -EINVAL,
                                  "program '%.64s' is attached to a network interface: --iface must "

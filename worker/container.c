@@ -46,6 +46,7 @@ static struct {
         struct row *by_mntns[BUCKETS];
         struct row *by_netns[BUCKETS];
         const struct row *last; /* found by its mount namespace */
+        struct row *shared;     /* made up for the containers of one network namespace */
         uint8_t nobody[CONTAINER_BLOB_MAX];
         uint32_t nobody_len;
         void (*refill)(void);
@@ -87,10 +88,8 @@ static struct row *find_mntns(uint64_t id) {
         return row;
 }
 
-static const struct row *find_netns(uint64_t id) {
-        const struct row *row = table.by_netns[bucket_of(id)];
-
-        while (row && row->netns != id)
+static struct row *next_in(struct row *row, uint64_t netns) {
+        while (row && row->netns != netns)
                 row = row->next_netns;
         return row;
 }
@@ -142,6 +141,43 @@ static void add(const struct row *model, const struct broker_container *head) {
         table.by_netns[at] = row;
 }
 
+/* What all containers of a pod agree on stands for them all: which of them it was, a network
+ * namespace does not say. */
+static const struct row *find_shared(struct row *first) {
+        const struct broker_container head = { .netns = first->netns };
+        struct row *row = first;
+
+        if (table.shared && table.shared->netns == first->netns)
+                return table.shared;
+        free(table.shared);
+        table.shared = malloc(sizeof(*row) + CONTAINER_BLOB_MAX);
+        if (!table.shared)
+                return NULL;
+        *table.shared = *first;
+        for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++)
+                table.shared->texts[i] = table.shared->data + (first->texts[i] - first->data);
+        while ((row = next_in(row->next_netns, first->netns)))
+                for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++)
+                        if (!str_eq(row->texts[i], table.shared->texts[i]))
+                                table.shared->texts[i][0] = '\0';
+        table.shared->mntns = table.shared->started_ns = 0;
+        table.shared->pid = 0;
+        table.shared->blob_len =
+                (uint32_t)(encode(table.shared->blob, table.shared, &head) - table.shared->blob);
+        return table.shared;
+}
+
+static const struct row *find_netns(uint64_t id) {
+        struct row *row = next_in(table.by_netns[bucket_of(id)], id);
+
+        return row && next_in(row->next_netns, id) ? find_shared(row) : row;
+}
+
+static void forget_shared(void) {
+        free(table.shared);
+        table.shared = NULL;
+}
+
 void container_on_message(const uint8_t *data, size_t len) {
         struct broker_container head;
         struct row row = { 0 };
@@ -162,6 +198,7 @@ void container_on_message(const uint8_t *data, size_t len) {
         row.netns = head.netns;
         row.started_ns = head.started_ns;
         row.pid = head.pid;
+        forget_shared();
         forget(head.mntns);
         if (!head.is_gone)
                 add(&row, &head);
@@ -204,7 +241,7 @@ static const struct row *find(const struct container_ids *ids, const uint8_t *ev
         if (table.last && read_id(event, ids->mntns, ids->mntns_size) == table.last->mntns)
                 return table.last;
         row = look_up(ids, event);
-        if (row && ids->mntns != NO_OFFSET)
+        if (row && row->mntns > 0 && ids->mntns != NO_OFFSET)
                 table.last = row;
         return row;
 }
@@ -242,6 +279,7 @@ bool container_field_value(uint32_t added, const struct container_ids *ids, cons
 }
 
 void container_forget_all(void) {
+        forget_shared();
         for (size_t i = 0; i < BUCKETS; i++)
                 while (table.by_mntns[i])
                         forget(table.by_mntns[i]->mntns);

@@ -352,8 +352,9 @@ int host_map_fd_writable(int placeholder_fd, int *ret_fd) {
         return map_fd(placeholder_fd, true, ret_fd);
 }
 
-int host_iter_create(int link_placeholder_fd, int *ret_fd) {
-        struct broker_pair pair = { .object = host_fd_handle(link_placeholder_fd) };
+int host_iter_create(int link_placeholder_fd, uint32_t *netns, int *ret_fd) {
+        struct broker_pair pair = { .object = host_fd_handle(link_placeholder_fd),
+                                    .other = *netns };
         struct host_call call = CALL(BROKER_ITER_CREATE, PART(&pair, sizeof(pair)));
         int r;
 
@@ -362,6 +363,7 @@ int host_iter_create(int link_placeholder_fd, int *ret_fd) {
         r = host_call(&call);
         if (r < 0)
                 return r;
+        *netns = call.handle;
         *ret_fd = call.fd;
         return 0;
 }

@@ -62,8 +62,9 @@ int host_target(const char *name, char *path, size_t room);
 void host_target_done(void);
 
 /* Creates the iterator fd of an attached iter/ program's link (placeholder); read() it for the seq
- * output. */
-int host_iter_create(int link_placeholder_fd, int *ret_fd);
+ * output. An iterator that shows one network namespace is made once for each: *netns is the last
+ * one, 0 at first, and becomes the one that is shown; 0 = it shows none. -ENOENT: that was all. */
+int host_iter_create(int link_placeholder_fd, uint32_t *netns, int *ret_fd);
 
 /* Loaded (and attached unless inspecting): hands the encoded schema over and enters the RUNNING
  * phase, in which the broker answers map reads only; installs the steady-state seccomp filter. */

@@ -41,15 +41,10 @@ static size_t add_structs(const struct iterator *it, uint8_t *data, size_t n, st
         return n - done;
 }
 
-static int read_one(const struct iterator *it, int link_fd, uint8_t *data, size_t room,
-                    struct array *a, struct drain *d) {
-        cleanup_close int fd = -1;
+static int read_to_end(const struct iterator *it, int fd, uint8_t *data, size_t room,
+                       struct array *a, struct drain *d) {
         size_t n = 0;
-        int r;
 
-        r = host_iter_create(link_fd, &fd);
-        if (r < 0)
-                return r;
         for (;;) {
                 ssize_t got = read(fd, data + n, room - n);
 
@@ -65,6 +60,23 @@ static int read_one(const struct iterator *it, int link_fd, uint8_t *data, size_
         if (n > 0)
                 ring_writer_drop(d->out, a->rows.stream, DROP_MALFORMED, 1);
         return 0;
+}
+
+/* Some show what is in one network namespace: they are made once for each. One that goes meanwhile
+ * is not missed. */
+static int read_one(const struct iterator *it, int link_fd, uint8_t *data, size_t room,
+                    struct array *a, struct drain *d) {
+        uint32_t netns = 0;
+        int r;
+
+        do {
+                cleanup_close int fd = -1;
+
+                r = host_iter_create(link_fd, &netns, &fd);
+                if (r == 0)
+                        r = read_to_end(it, fd, data, room, a, d);
+        } while (r == 0 && netns > 0);
+        return r == -ENOENT ? 0 : r;
 }
 
 int iterator_read(struct iterator *it, struct array *a, struct drain *d) {

@@ -172,7 +172,9 @@ struct broker_object_info {
         uint32_t info_len;
 };
 
-/* Two handles: PROG_BIND_MAP (program, map); MAP_FREEZE, ITER_CREATE, CLOSE (object, 0). */
+/* Two handles: PROG_BIND_MAP (program, map); MAP_FREEZE, CLOSE (object, 0). ITER_CREATE: a link, and
+ * the network namespace that came last, 0 = the first is due. Its reply's handle is the namespace
+ * that the iterator shows, 0 = it shows no namespace; -ENOENT = there is none left. */
 struct broker_pair {
         uint32_t object;
         uint32_t other;

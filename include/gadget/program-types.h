@@ -58,7 +58,7 @@ enum program_how {
 
 /* clang-format off */
 #define GADGET_PROGRAM_TYPES(X)                                                                                                             \
-        X("socket",                  SOCKET_FILTER,  0, OBSERVES, SOCKET, "3.19", "", "socket", "6.1, 6.12, 6.18", "sees the packets of --iface, or of all interfaces; its result says how much of a packet a socket that nobody reads would get: 0") \
+        X("socket",                  SOCKET_FILTER,  0, OBSERVES, SOCKET, "3.19", "", "socket", "6.1, 6.12, 6.18", "sees the packets in the network namespace of each chosen container, and with --host in the host's; with --iface, those of that interface of the host. Packets of lo come once, as they arrive; skb->cb[0] is the namespace's id; its result says how much of a packet a socket that nobody reads would get: 0") \
         X("socketN",                 SOCKET_FILTER,  0, OBSERVES, SOCKET, "3.19", "", "socket", "6.1, 6.12, 6.18", "as socket") \
         X("sk_reuseport/migrate",    SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT_OR_MIGRATE, NEVER, NOTHING, "5.14", "", "", "", "chooses which socket of a program gets a connection; it belongs to the program that owns the sockets") \
         X("sk_reuseport",            SK_REUSEPORT,   BPF_SK_REUSEPORT_SELECT, NEVER, NOTHING, "4.19", "", "", "", "chooses which socket of a program gets a connection; it belongs to the program that owns the sockets") \
@@ -76,7 +76,7 @@ enum program_how {
         X("ksyscall/NAME",           KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "ksyscall", "6.1, 6.12", "a kprobe on the system call's function; tracepoint/syscalls/sys_enter_NAME works without kprobes") \
         X("kretsyscall/NAME",        KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "kretsyscall", "6.1, 6.12", "as ksyscall") \
         X("usdt/PATH:PROVIDER:NAME", KPROBE,         0, OBSERVES, USDT, "5.15", "CONFIG_UPROBES", "usdt", "6.1, 6.12, 6.18", "PATH as for uprobe") \
-        X("tc",                      SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "incoming packets of --iface; by a link, which goes with the gadget; a clsact filter, which older kernels have, would outlive a broker that is killed, and is not made") \
+        X("tc",                      SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "incoming packets of --iface, or, without it, of the host's ends of the chosen containers' veth interfaces; by a link, which goes with the gadget; a clsact filter, which older kernels have, would outlive a broker that is killed, and is not made") \
         X("tc/ingress",              SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc") \
         X("tc/egress",               SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc, for outgoing packets") \
         X("tcx/ingress",             SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc") \

@@ -228,7 +228,7 @@ struct kind {
 /* clang-format off */
 #define LO { "--iface", "lo" }
 static const struct kind kinds[] = {
-        { "socket", NEED_BPF_SOCKET, act_packet, .rows = { { 1, TEST_PORT } } },
+        { "socket", NEED_BPF_SOCKET, act_packet, .args = { "--host" }, .rows = { { 1, TEST_PORT } } },
         { "tc", NEED_ROOT, act_packet, .decides = true, .args = LO, .rows = { { 1, TEST_PORT }, { 2, TEST_PORT } } },
         { "tc_plain", NEED_ROOT, act_packet, .decides = true, .args = LO, .rows = { { 1, TEST_PORT }, { 2, TEST_PORT }, { 3, TEST_PORT }, { 4, TEST_PORT }, { 5, TEST_PORT }, { 6, TEST_PORT } } },
         { "xdp", NEED_BPF_XDP, act_packet, .decides = true, .args = LO, .rows = { { 1, TEST_PORT } } },

@@ -119,10 +119,10 @@ static int is_read_only(int fd) {
 }
 
 static void read_iterator(const struct bpf_link *link, uint32_t pid) {
-        uint32_t found = 0;
+        uint32_t found = 0, netns = 0;
         int fd = -1;
 
-        CHECK(host_iter_create(bpf_link__fd(link), &fd) == 0);
+        CHECK(host_iter_create(bpf_link__fd(link), &netns, &fd) == 0 && netns == 0);
         CHECK(read(fd, &found, sizeof(found)) == sizeof(found) && found == pid);
         close(fd);
 }

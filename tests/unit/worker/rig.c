@@ -42,11 +42,12 @@ int host_map_fd_writable(int placeholder_fd, int *ret_fd) {
         return host_map_fd(placeholder_fd, ret_fd);
 }
 
-int host_iter_create(int link_placeholder_fd, int *ret_fd) {
+int host_iter_create(int link_placeholder_fd, uint32_t *netns, int *ret_fd) {
         int fd = bpf_iter_create(link_placeholder_fd);
 
         if (fd < 0)
                 return -errno;
+        *netns = 0;
         *ret_fd = fd;
         return 0;
 }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs that go into the network namespaces of containers: iterators and socket filters, in real
+ * containers by runc that come and go.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/lib/runc.h"
+
+/* Rows of snapshot_socket: listeners on this port. */
+static size_t count(const json_t *rows, const char *container, int port) {
+        const json_t *row;
+        size_t i, n = 0;
+
+        json_array_foreach(rows, i, row) n +=
+                row_int(row, "src.port") == port && str_eq(row_str(row, "state"), "LISTEN") &&
+                (!container || str_eq(row_str(row, "runtime.containerName"), container));
+        return n;
+}
+
+/* A listener in each of three containers, and no socket of anybody else; one on the host only when
+ * that is asked for. */
+static void test_sockets_of_containers(void **state) {
+        static const char *const names[] = { "gt-a", "gt-b", "gt-c" };
+        struct env *env = *state;
+        struct run *host;
+        char port[8];
+        json_t *rows;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        test_needs(NEED_BPF_ITER);
+        env_start(env, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                runc_start(env, names[i], NULL, "");
+                snprintf(port, sizeof(port), "%zu", 4100 + i);
+                runc_server(env, names[i], "listen", i == 1 ? "::1" : "127.0.0.1", port);
+        }
+        host = env_exec(env, TEST_BUILD_DIR "/tests/lib/netact", "listen", "127.0.0.1", "4109",
+                        NULL);
+        run_wait_out(host, "ready");
+
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "gt-*", "-o", "json", NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                assert_int_equal(count(rows, names[i], 4100 + (int)i), 1);
+        assert_int_equal(json_array_size(rows), ARRAY_SIZE(names));
+        for (size_t i = 0; i < json_array_size(rows); i++) {
+                const json_t *row = json_array_get(rows, i);
+
+                assert_int_equal(row_int(row, "netns_id"),
+                                 runc_netns(env, row_str(row, "runtime.containerName")));
+                assert_string_equal(row_str(row, "runtime.runtimeName"), "runc");
+        }
+        json_decref(rows);
+
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "gt-b", "-o", "json", NULL);
+        assert_int_equal(json_array_size(rows), 1);
+        assert_int_equal(count(rows, "gt-b", 4101), 1);
+        json_decref(rows);
+
+        rows = env_ctl_json(env, "run", "snapshot_socket", "--host", "-o", "json", NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                assert_int_equal(count(rows, names[i], 4100 + (int)i), 1);
+        assert_int_equal(count(rows, "", 4109), 1);
+        json_decref(rows);
+
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "gt-nobody", "-o", "json", NULL);
+        assert_int_equal(json_array_size(rows), 0);
+        json_decref(rows);
+        env_stop(env);
+}
+
+/* What containers of a pod share is shown once, with the names that they have in common. */
+static void test_shared_namespace(void **state) {
+        struct env *env = *state;
+        const json_t *row;
+        json_t *rows;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        test_needs(NEED_BPF_ITER);
+        env_start(env, NULL);
+        runc_start(env, "gt-one", NULL,
+                   "\"io.kubernetes.cri.container-type\":\"container\","
+                   "\"io.kubernetes.cri.container-name\":\"one\","
+                   "\"io.kubernetes.cri.sandbox-name\":\"shop\","
+                   "\"io.kubernetes.cri.sandbox-namespace\":\"prod\"");
+        runc_start(env, "gt-two", "gt-one",
+                   "\"io.kubernetes.cri.container-type\":\"container\","
+                   "\"io.kubernetes.cri.container-name\":\"two\","
+                   "\"io.kubernetes.cri.sandbox-name\":\"shop\","
+                   "\"io.kubernetes.cri.sandbox-namespace\":\"prod\"");
+        runc_server(env, "gt-one", "listen", "127.0.0.1", "4110");
+        runc_server(env, "gt-two", "listen", "127.0.0.1", "4111");
+
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "one,two", "-o", "json", NULL);
+        assert_int_equal(count(rows, "", 4110), 1);
+        assert_int_equal(count(rows, "", 4111), 1);
+        assert_int_equal(json_array_size(rows), 2);
+        row = json_array_get(rows, 0);
+        assert_string_equal(row_str(row, "k8s.podName"), "shop");
+        assert_string_equal(row_str(row, "k8s.namespace"), "prod");
+        assert_string_equal(row_str(row, "k8s.containerName"), "");
+        json_decref(rows);
+
+        /* For who may see only one of them it is that one's. */
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "two", "-o", "json", NULL);
+        assert_int_equal(json_array_size(rows), 2);
+        assert_int_equal(count(rows, "two", 4110), 1);
+        json_decref(rows);
+        env_stop(env);
+}
+
+#define TEST(_function) cmocka_unit_test_setup_teardown(_function, env_setup, runc_teardown)
+
+static const struct CMUnitTest tests[] = {
+        TEST(test_sockets_of_containers),
+        TEST(test_shared_namespace),
+};
+TEST_MAIN("netns", tests)
