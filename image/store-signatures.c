@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "image/intake.h"
 #include "image/store-internal.h"
 
 #define ADMITTED_MAX 2048 /* of history; the oldest lines go */
@@ -87,8 +88,8 @@ int store_each_signature(struct store *store, const char *digest, signature_func
         char name[LIMIT_IMAGE_REF_MAX + 1], sig[128], index[128];
         int r;
 
-        tag_of(digest, ".sig", sig, sizeof(sig));
-        tag_of(digest, "", index, sizeof(index));
+        tag_of(digest, SIGNATURE_TAG, sig, sizeof(sig));
+        tag_of(digest, REFERRERS_TAG, index, sizeof(index));
         r = layout_read(store->root_fd, &layout, NULL);
         for (size_t i = 0; r == 0 && i < layout_count(&layout); i++) {
                 struct descriptor d;
@@ -103,6 +104,28 @@ int store_each_signature(struct store *store, const char *digest, signature_func
                 r = visit_entry(&walk, &d);
         }
         return r;
+}
+
+int store_find_signatures(struct store *store, const struct image_ref *ref, const char *digest,
+                          const char *suffix, char ret_tag[129], struct resolved *ret) {
+        cleanup_layout struct layout layout = { 0 };
+        char name[LIMIT_IMAGE_REF_MAX + 1];
+        struct image_ref own = *ref, other;
+        int r;
+
+        own.digest[0] = '\0';
+        tag_of(digest, suffix, own.tag, sizeof(own.tag));
+        snprintf(ret_tag, 129, "%.128s", own.tag);
+        r = store_resolve(store, &own, ret, NULL);
+        if (r == 0)
+                return 0;
+        r = layout_read(store->root_fd, &layout, NULL);
+        for (size_t i = 0; r == 0 && i < layout_count(&layout); i++) {
+                layout_name(&layout, i, name, sizeof(name));
+                if (image_ref_parse(name, &other, NULL) == 0 && str_eq(other.tag, own.tag))
+                        return store_resolve(store, &other, ret, NULL);
+        }
+        return -ENOENT;
 }
 
 /* --- adding --- */
@@ -216,7 +239,7 @@ int store_add_signature(struct store *store, const struct image_ref *ref, const 
         int r;
 
         target.digest[0] = '\0';
-        tag_of(digest, is_bundle ? "" : ".sig", target.tag, sizeof(target.tag));
+        tag_of(digest, is_bundle ? REFERRERS_TAG : SIGNATURE_TAG, target.tag, sizeof(target.tag));
         r = store_lock(store, &lock_fd, err);
         if (r < 0)
                 return r;

@@ -29,6 +29,15 @@ bool is_signature_name(const char *name);
 /* The digest that such a name is about, "" = it is another name. */
 void signature_subject(const char *name, char *out, size_t n);
 
+/* The entry of a tag that names the digest, SIGNATURE_TAG or REFERRERS_TAG after it: of ref's own
+ * repository, or of another, under which the image was signed or pulled. ret_tag: the tag.
+ * -ENOENT. */
+#define SIGNATURE_TAG ".sig"
+#define REFERRERS_TAG ""
+struct resolved;
+int store_find_signatures(struct store *store, const struct image_ref *ref, const char *digest,
+                          const char *suffix, char ret_tag[129], struct resolved *ret);
+
 /* Adds one beside the image, keeping those that are there. */
 int store_add_signature(struct store *store, const struct image_ref *ref, const char *digest,
                         const struct stored_signature *signature, struct error *err);

@@ -283,14 +283,17 @@ static struct task *find_blob(const struct transfer *transfer, const char *diges
         return NULL;
 }
 
-/* False when one of its blobs could not be had. */
+/* False when one of its blobs could not be had. ret_type: its artifact type as OCI has it, may be
+ * NULL. */
 static bool collect_manifest(const struct transfer *transfer, const struct task *task,
-                             struct collection *all) {
+                             struct collection *all, char ret_type[128]) {
         cleanup_document struct document doc = { 0 };
         struct task *blob;
 
         if (parse(task, &doc, NULL) < 0)
                 return false;
+        if (ret_type)
+                snprintf(ret_type, 128, "%.127s", doc.artifact_type ?: doc.config.media_type);
         for (size_t i = 0; i <= doc.n_entries; i++) {
                 blob = find_blob(transfer, i == 0 ? doc.config.digest : doc.entries[i - 1].digest);
                 if (!blob)
@@ -312,7 +315,7 @@ static void take_signature(struct transfer *transfer, const struct task *task) {
         all->blobs = blobs;
         ref.digest[0] = '\0';
         snprintf(ref.tag, sizeof(ref.tag), "%s", task->tag);
-        if (!collect_manifest(transfer, task, all))
+        if (!collect_manifest(transfer, task, all, NULL))
                 return;
         if (take_in(transfer, &ref, task, all, NULL, &err) < 0)
                 log_warning("'%s': a signature was not stored: %s", transfer->name,
@@ -337,14 +340,14 @@ static void take_attached(struct transfer *transfer) {
         all->blobs = blobs;
         for (size_t i = 0; i < transfer->n_tasks; i++) {
                 const struct task *task = transfer->tasks[i];
+                char type[128];
 
                 if (task->role == ROLE_ATTACHED && task->kind == TASK_DOCUMENT &&
-                    !task->is_missing && collect_manifest(transfer, task, all))
+                    !task->is_missing && collect_manifest(transfer, task, all, type))
                         (void)json_array_append_new(
-                                list,
-                                json_pack("{s:s,s:s,s:I,s:s}", "mediaType", task->media_type,
-                                          "digest", task->digest, "size", (json_int_t)task->size,
-                                          "artifactType", ARTIFACT_TYPE_COSIGN_SIGNATURE));
+                                list, json_pack("{s:s,s:s,s:I,s:s}", "mediaType", task->media_type,
+                                                "digest", task->digest, "size",
+                                                (json_int_t)task->size, "artifactType", type));
         }
         if (json_array_size(list) == 0)
                 return;

@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "image/signature.h"
+#include "image/store-signatures.h"
 #include "supervisor/client.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/transfer.h"
@@ -78,25 +78,24 @@ static int add_document(struct transfer *transfer, const struct descriptor *d, e
         return r < 0 ? r : add_put(transfer, TASK_PUT_DOCUMENT, stage, d, reference, err);
 }
 
-/* The tags "sha256-HEX.sig" and "sha256-HEX" beside the image, where they exist. */
+/* The tags "sha256-HEX.sig" and "sha256-HEX" beside the image, where they exist; signatures of an
+ * image that got another name since are still of it. */
 static int add_signatures(struct transfer *transfer, struct error *err) {
-        static const char *const suffixes[] = { ".sig", "" };
+        static const char *const suffixes[] = { SIGNATURE_TAG, REFERRERS_TAG };
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r == 0; i++) {
-                struct image_ref ref = transfer->ref;
                 struct resolved found;
                 struct descriptor d;
+                char tag[129];
 
-                ref.digest[0] = '\0';
-                snprintf(ref.tag, sizeof(ref.tag), "%.100s%s", transfer->digest, suffixes[i]);
-                *strchr(ref.tag, ':') = '-';
-                if (store_resolve(transfer->store, &ref, &found, NULL) < 0)
+                if (store_find_signatures(transfer->store, &transfer->ref, transfer->digest,
+                                          suffixes[i], tag, &found) < 0)
                         continue;
                 d = (struct descriptor){ .media_type = found.media_type,
                                          .digest = found.digest,
                                          .size = found.size };
-                r = add_document(transfer, &d, STAGE_IMAGE, STAGE_SIGNATURES, ref.tag, err);
+                r = add_document(transfer, &d, STAGE_IMAGE, STAGE_SIGNATURES, tag, err);
         }
         return r;
 }
