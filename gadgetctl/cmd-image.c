@@ -110,10 +110,12 @@ static void print_schema(struct printer *p, const struct schema *schema) {
         print_pair(p, "docs", schema->docs);
         /* Kernel memory: as the object declares its maps, and as they are made without parameters,
          * when those that then stay unused are small. */
-        printer_key(p, "map_bytes_declared");
-        printer_uint(p, schema->map_bytes_declared);
-        printer_key(p, "map_bytes");
-        printer_uint(p, schema->map_bytes);
+        if (schema->map_bytes_declared) {
+                printer_key(p, "map_bytes_declared");
+                printer_uint(p, schema->map_bytes_declared);
+                printer_key(p, "map_bytes");
+                printer_uint(p, schema->map_bytes);
+        }
         printer_key(p, "params");
         printer_array(p);
         for (uint32_t i = 0; i < schema->n_params; i++)

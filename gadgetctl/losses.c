@@ -53,7 +53,7 @@ static const char *explain(const char *reason) {
                 const char *name;
                 const char *text;
         } texts[] = {
-                { "kernel-full", "in the kernel, whose buffer was full" },
+                { "kernel-full", "in the kernel, whose buffer or map was full" },
                 { "malformed", "that were no event of the gadget's type" },
                 { "too-large", "that were too large" },
         };

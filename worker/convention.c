@@ -121,12 +121,26 @@ static int find_type(struct gadget *g, const char *owner, const char *name, uint
         return r;
 }
 
+/* Where the gadget counts what did not get into the source's map. */
+static int find_lost(struct gadget *g, struct source *source, struct error *err) {
+        char name[256];
+
+        snprintf(name, sizeof(name), "%s%s", bpf_map__name(source->map), LOST_SUFFIX);
+        source->lost = bpf_object__find_map_by_name(g->object, name);
+        if (source->lost && (bpf_map__type(source->lost) != BPF_MAP_TYPE_PERCPU_ARRAY ||
+                             bpf_map__value_size(source->lost) != sizeof(uint64_t)))
+                return error_set(err, ERROR_INVALID, -ENOEXEC,
+                                 "data source '%s': map '%s' is not a per-CPU array of 8-byte "
+                                 "counters",
+                                 source->name, name);
+        return 0;
+}
+
 /* What every tracer needs, whichever way it was declared. */
 static int add_tracer(struct gadget *g, const char *name, struct bpf_map *map, uint32_t type_id,
                       const struct type_options *options, struct error *err) {
         enum bpf_map_type map_type = bpf_map__type(map);
         struct source *source = NULL;
-        char lost[256];
         int r;
 
         if (map_type != BPF_MAP_TYPE_RINGBUF && map_type != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
@@ -137,13 +151,9 @@ static int add_tracer(struct gadget *g, const char *name, struct bpf_map *map, u
         r = add_source(g, name, STREAM_TRACER, map, &source, err);
         if (r < 0)
                 return r;
-        snprintf(lost, sizeof(lost), "%s%s", bpf_map__name(map), LOST_SUFFIX);
-        source->lost = bpf_object__find_map_by_name(g->object, lost);
-        if (source->lost && (bpf_map__type(source->lost) != BPF_MAP_TYPE_PERCPU_ARRAY ||
-                             bpf_map__value_size(source->lost) != sizeof(uint64_t)))
-                return error_set(err, ERROR_INVALID, -ENOEXEC,
-                                 "tracer '%s': map '%s' is not a per-CPU array of 8-byte counters",
-                                 name, lost);
+        r = find_lost(g, source, err);
+        if (r < 0)
+                return r;
         r = event_type_new(bpf_object__btf(g->object), type_id, options, &g->enums, &source->type,
                            err);
         if (r < 0)
@@ -205,18 +215,29 @@ static bool is_histogram(const struct event_type *type) {
         return false;
 }
 
+static bool can_be_read(const struct bpf_map *map) {
+        switch ((int)bpf_map__type(map)) {
+        case BPF_MAP_TYPE_HASH:
+        case BPF_MAP_TYPE_LRU_HASH:
+        case BPF_MAP_TYPE_PERCPU_HASH:
+        case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+        case BPF_MAP_TYPE_ARRAY:
+        case BPF_MAP_TYPE_PERCPU_ARRAY:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static int add_map(struct gadget *g, const char *name, struct bpf_map *map,
                    const struct type_options *options, struct error *err) {
-        enum bpf_map_type map_type = bpf_map__type(map);
         uint32_t key_id = bpf_map__btf_key_type_id(map), value_id = bpf_map__btf_value_type_id(map);
         struct source *source = NULL;
         int r;
 
-        if (map_type != BPF_MAP_TYPE_HASH && map_type != BPF_MAP_TYPE_LRU_HASH &&
-            map_type != BPF_MAP_TYPE_ARRAY)
+        if (!can_be_read(map))
                 return error_set(err, ERROR_INVALID, -ENOEXEC,
-                                 "map iterator '%s': map '%s' is neither a hash map nor an array "
-                                 "that all CPUs share",
+                                 "map iterator '%s': map '%s' is neither a hash map nor an array",
                                  name, bpf_map__name(map));
         if (key_id == 0 || value_id == 0)
                 return error_set(
@@ -225,6 +246,8 @@ static int add_map(struct gadget *g, const char *name, struct bpf_map *map,
                         "with __type(key, ...) and __type(value, ...)",
                         name, bpf_map__name(map));
         r = add_source(g, name, STREAM_MAP, map, &source, err);
+        if (r == 0)
+                r = find_lost(g, source, err);
         if (r < 0)
                 return r;
         r = event_type_of_entry(bpf_object__btf(g->object), key_id, value_id, options, &g->enums,

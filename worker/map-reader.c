@@ -5,10 +5,32 @@
 #include <stdio.h>
 
 #define BATCH_FIRST 256u
+#define BATCH_BYTES (4u << 20) /* of values: those of many CPUs are large */
 /* Linux's own number for "not supported", which user space has no name for. */
 #define ENOTSUPP_OF_LINUX 524
 
-int map_reader_init(struct map_reader *m, const struct source *source, bool takes,
+static bool is_array(const struct bpf_map *map) {
+        return bpf_map__type(map) == BPF_MAP_TYPE_ARRAY ||
+               bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+static bool is_per_cpu(const struct bpf_map *map) {
+        return bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_HASH ||
+               bpf_map__type(map) == BPF_MAP_TYPE_LRU_PERCPU_HASH ||
+               bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+/* What the kernel copies for one entry: values come in multiples of 8. */
+static size_t value_room(const struct map_reader *m) {
+        return ALIGN_UP((size_t)m->value_size, 8) * (m->is_per_cpu ? m->per_cpu.n_cpus : 1);
+}
+
+/* From one value of a batch to the next. */
+static size_t value_step(const struct map_reader *m) {
+        return m->is_per_cpu ? value_room(m) : m->value_size;
+}
+
+int map_reader_init(struct map_reader *m, const struct source *source, uint32_t n_cpus, bool takes,
                     struct error *err) {
         struct bpf_map *map = source->map;
         int r;
@@ -19,10 +41,17 @@ int map_reader_init(struct map_reader *m, const struct source *source, bool take
                 .value_size = bpf_map__value_size(map),
                 .value_offset = source->value_offset,
                 .max_entries = bpf_map__max_entries(map),
-                .takes = takes && bpf_map__type(map) != BPF_MAP_TYPE_ARRAY,
+                .takes = takes && !is_array(map),
                 .has_batch = true,
+                .is_per_cpu = is_per_cpu(map),
         };
-        m->n_batch = MIN(MAX(m->max_entries, 1u), BATCH_FIRST);
+        if (m->is_per_cpu &&
+            per_cpu_init(&m->per_cpu, source->type, m->value_offset, m->value_size, n_cpus) < 0)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for map '%s'",
+                                 bpf_map__name(map));
+        m->n_batch =
+                (uint32_t)MIN((size_t)BATCH_FIRST, BATCH_BYTES / MAX(value_room(m), (size_t)1));
+        m->n_batch = MAX(MIN(m->n_batch, m->max_entries), 1u);
         r = m->takes ? host_map_fd_writable(bpf_map__fd(map), &m->fd)
                      : host_map_fd(bpf_map__fd(map), &m->fd);
         return r < 0 ? error_set(err, ERROR_UNAVAILABLE, r, "map '%s' cannot be read: %s",
@@ -32,6 +61,7 @@ int map_reader_init(struct map_reader *m, const struct source *source, bool take
 
 void map_reader_done(struct map_reader *m) {
         close_fd(&m->fd);
+        per_cpu_done(&m->per_cpu);
         *m = (struct map_reader){ .fd = -1 };
 }
 
@@ -52,12 +82,9 @@ static void entries_done(struct entries *e) {
 }
 
 static int entries_init(struct entries *e, const struct map_reader *m, uint32_t n) {
-        /* Values of the kernel come in multiples of 8. */
-        size_t value_room = ALIGN_UP((size_t)m->value_size, 8);
-
         *e = (struct entries){
                 .keys = reallocarray(NULL, n, m->key_size),
-                .values = reallocarray(NULL, n, value_room),
+                .values = reallocarray(NULL, n, value_room(m)),
                 .event = calloc(1, m->value_offset + m->value_size),
                 .position = calloc(2, MAX((size_t)m->key_size, sizeof(uint32_t))),
         };
@@ -70,7 +97,10 @@ static int entries_init(struct entries *e, const struct map_reader *m, uint32_t 
 static void add_entry(const struct map_reader *m, struct entries *e, const uint8_t *key,
                       const uint8_t *value, struct array *a, struct drain *d) {
         memcpy(e->event, key, m->key_size);
-        memcpy(e->event + m->value_offset, value, m->value_size);
+        if (m->is_per_cpu)
+                per_cpu_merge(&m->per_cpu, value, e->event + m->value_offset);
+        else
+                memcpy(e->event + m->value_offset, value, m->value_size);
         array_add(a, d, e->event, m->value_offset + m->value_size);
 }
 
@@ -95,7 +125,7 @@ static int read_batch(struct map_reader *m, struct entries *e, bool is_first, st
         memcpy(in, out, n_position);
         for (uint32_t i = 0; i < MIN(count, m->n_batch); i++)
                 add_entry(m, e, e->keys + (size_t)i * m->key_size,
-                          e->values + (size_t)i * m->value_size, a, d);
+                          e->values + (size_t)i * value_step(m), a, d);
         return r == -ENOENT ? 0 : 1;
 }
 

@@ -70,7 +70,9 @@ int reader_init(struct reader *reader, const struct gadget *g, uint16_t stream,
         bool keep;
         int r;
 
-        *reader = (struct reader){ .kind = source->kind, .map.fd = -1, .next_ns = UINT64_MAX };
+        *reader = (struct reader){
+                .kind = source->kind, .map.fd = -1, .losses.fd = -1, .next_ns = UINT64_MAX
+        };
         snprintf(reader->name, sizeof(reader->name), "%.63s", source->name);
         r = array_init(&reader->array, g, stream, out, err);
         if (r == 0)
@@ -86,13 +88,15 @@ int reader_init(struct reader *reader, const struct gadget *g, uint16_t stream,
                 return 0;
         }
         reader->reads_at_stop = true;
-        return map_reader_init(&reader->map, source, !keep, err);
+        r = map_reader_init(&reader->map, source, g->start->n_cpus, !keep, err);
+        return r < 0 ? r : losses_init(&reader->losses, source, g->start->n_cpus, err);
 }
 
 void reader_done(struct reader *reader) {
         array_done(&reader->array);
         map_reader_done(&reader->map);
         iterator_done(&reader->iterator);
+        losses_done(&reader->losses);
 }
 
 void reader_start(struct reader *reader, uint64_t now) {
@@ -121,6 +125,8 @@ void reader_read(struct reader *reader, struct drain *d, uint64_t now) {
         r = reader->kind == STREAM_SNAPSHOT ? iterator_read(&reader->iterator, &reader->array, d)
                                             : map_reader_read(&reader->map, &reader->array, d);
         array_end(&reader->array, d);
+        if (r == 0)
+                r = losses_read(&reader->losses, reader->array.rows.stream, d->out);
         if (r < 0)
                 log_warning_errno(r, "cannot read all of data source '%s', going on with the rest",
                                   reader->name);

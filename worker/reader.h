@@ -12,6 +12,7 @@
 #pragma once
 
 #include "worker/iterator.h"
+#include "worker/losses.h"
 #include "worker/map-reader.h"
 
 struct reader {
@@ -20,6 +21,7 @@ struct reader {
         struct array array;
         struct map_reader map;
         struct iterator iterator;
+        struct losses losses; /* of a map that was full */
         uint64_t interval_ns; /* 0 = no reads by the clock */
         uint64_t next_ns;     /* CLOCK_MONOTONIC; UINT64_MAX = none */
         uint64_t reads_left;  /* UINT64_MAX = no end */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/tracer.h"
 
-#include <bpf/bpf.h>
 #include <stdio.h>
 
 static int open_ring(struct tracer *t, const struct source *source, struct error *err) {
@@ -41,7 +40,7 @@ int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
         const struct source *source = &g->sources[stream];
         int r;
 
-        *t = (struct tracer){ .ring.fd = -1, .lost_map_fd = -1, .n_cpus = g->start->n_cpus };
+        *t = (struct tracer){ .ring.fd = -1, .losses.fd = -1, .n_cpus = g->start->n_cpus };
         r = rows_init(&t->rows, g, stream, out, err);
         if (r < 0)
                 return r;
@@ -49,17 +48,7 @@ int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
                                                                : open_perf(t, source, err);
         if (r < 0)
                 return r;
-        if (source->lost) {
-                r = host_map_fd(bpf_map__fd(source->lost), &t->lost_map_fd);
-                if (r < 0)
-                        return error_set(err, ERROR_UNAVAILABLE, r, "map '%s' cannot be read: %s",
-                                         bpf_map__name(source->lost), strerror(-r));
-        }
-        t->lost_slots = calloc(t->n_cpus, sizeof(*t->lost_slots));
-        if (!t->lost_slots)
-                return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for data source '%s'",
-                                 source->name);
-        return 0;
+        return losses_init(&t->losses, source, t->n_cpus, err);
 }
 
 void tracer_done(struct tracer *t) {
@@ -67,10 +56,9 @@ void tracer_done(struct tracer *t) {
         for (size_t i = 0; i < t->n_perf; i++)
                 perf_ring_done(&t->perf[i]);
         free(t->perf);
-        close_fd(&t->lost_map_fd);
+        losses_done(&t->losses);
         rows_done(&t->rows);
-        free(t->lost_slots);
-        *t = (struct tracer){ .ring.fd = -1, .lost_map_fd = -1 };
+        *t = (struct tracer){ .ring.fd = -1, .losses.fd = -1 };
 }
 
 size_t tracer_poll(const struct tracer *t, struct pollfd *out) {
@@ -136,7 +124,7 @@ static uint64_t drain_perf(struct tracer *t, struct perf_ring *ring, struct drai
                 rows_commit(d, &batch);
         perf_ring_publish(ring);
         /* What the gadget counts by itself is not counted twice. */
-        if (lost > 0 && t->lost_map_fd < 0)
+        if (lost > 0 && !losses_are_counted(&t->losses))
                 ring_writer_drop(d->out, t->rows.stream, DROP_KERNEL_FULL, lost);
         return end - start;
 }
@@ -154,20 +142,4 @@ uint64_t tracer_drain(struct tracer *t, struct drain *d) {
         if (t->perf)
                 return drain_all_perf(t, d);
         return drain_ring(t, d);
-}
-
-int tracer_read_losses(struct tracer *t, struct ring_writer *out) {
-        uint32_t key = 0;
-        uint64_t sum = 0;
-
-        if (t->lost_map_fd < 0)
-                return 0;
-        if (bpf_map_lookup_elem(t->lost_map_fd, &key, t->lost_slots) < 0)
-                return -errno;
-        for (uint32_t i = 0; i < t->n_cpus; i++)
-                sum += t->lost_slots[i];
-        if (sum != t->lost)
-                ring_writer_drop(out, t->rows.stream, DROP_KERNEL_FULL, sum - t->lost);
-        t->lost = sum;
-        return 0;
 }

@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include "worker/kernel-ring.h"
+#include "worker/losses.h"
 #include "worker/perf-ring.h"
 #include "worker/rows.h"
 
@@ -16,10 +17,8 @@ struct tracer {
         struct perf_ring *perf;  /* of a perf event array, one a CPU */
         size_t n_perf;
         struct rows rows;
-        int lost_map_fd; /* of <map>_lost_samples, -1 = the gadget has none */
+        struct losses losses;
         uint32_t n_cpus;
-        uint64_t lost;        /* as read last */
-        uint64_t *lost_slots; /* one a CPU */
 };
 
 int tracer_init(struct tracer *t, const struct gadget *g, uint16_t stream,
@@ -39,5 +38,7 @@ bool tracer_rest(struct tracer *t);
  * read. */
 uint64_t tracer_drain(struct tracer *t, struct drain *d);
 
-/* Reads the gadget's own count of events it could not reserve and books what is new. */
-int tracer_read_losses(struct tracer *t, struct ring_writer *out);
+/* Books what the gadget has counted as lost. */
+static inline int tracer_read_losses(struct tracer *t, struct ring_writer *out) {
+        return losses_read(&t->losses, t->rows.stream, out);
+}

@@ -31,6 +31,10 @@ struct {
         __type(key, struct syscall_key);
         __type(value, struct syscall_stats);
 } stats SEC(".maps");
+GADGET_LOST_COUNTER(stats);
+
+const volatile __u32 stats_max_entries = 0;
+GADGET_PARAM(stats_max_entries);
 
 const volatile bool failed_only = false;
 GADGET_PARAM(failed_only);
@@ -50,7 +54,7 @@ int on_sys_exit(struct trace_event_raw_sys_exit *ctx) {
         key.syscall_raw = ctx->id;
         key.pid = bpf_get_current_pid_tgid() >> 32;
         bpf_get_current_comm(key.comm, sizeof(key.comm));
-        value = bpf_map_lookup_or_try_init(&stats, &key, &none);
+        value = gadget_map_lookup_or_init(&stats, &key, &none);
         if (!value)
                 return 0;
         __sync_fetch_and_add(&value->calls, 1);

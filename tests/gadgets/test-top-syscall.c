@@ -2,7 +2,9 @@
 /* top_syscall: calls of this test, counted exactly over all arrays that are read. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "tests/lib/env.h"
 
@@ -115,7 +117,71 @@ static void test_kept_entries(void **state) {
         env_stop(env);
 }
 
+/* What a child does when it is told to, and nothing else: 1 + 6 * N + 1 calls of 8 kinds. */
+#define CHILD_CALLS (6 * N + 2)
+static void act_in_child(int fd) {
+        char c;
+
+        (void)!read(fd, &c, 1);
+        for (int i = 0; i < N; i++) {
+                syscall(SYS_getppid);
+                syscall(SYS_getuid);
+                syscall(SYS_geteuid);
+                syscall(SYS_getgid);
+                syscall(SYS_getegid);
+                syscall(SYS_getpgid, 0);
+        }
+        (void)!write(fd, &c, 1);
+        for (;;)
+                pause();
+}
+
+/* More keys than the map has room for: those that have none are counted. */
+static void test_too_many_keys(void **state) {
+        json_int_t calls = 0, lost;
+        struct env *env = *state;
+        char pid_text[16], c = 'x';
+        const char *told;
+        struct run *run;
+        json_t *rows, *row;
+        int fds[2];
+        size_t i;
+        pid_t pid;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        pid = fork();
+        if (pid == 0)
+                act_in_child(fds[1]);
+        snprintf(pid_text, sizeof(pid_text), "%d", pid);
+        run = env_run(env, "run", "top_syscall", "--host", "--pid", pid_text, "--max-keys", "4",
+                      "--interval", "0", "--max-entries", "0", "-o", "json", NULL);
+        assert_true(WAIT_UNTIL(is_attached(env), WAIT_DEFAULT));
+        assert_int_equal(write(fds[0], &c, 1), 1);
+        assert_int_equal(read(fds[0], &c, 1), 1);
+        run_signal(run, SIGINT);
+        assert_int_equal(run_exit(run), 0);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        close(fds[0]);
+        close(fds[1]);
+        rows = json_loads(run_out(run), 0, NULL);
+        assert_int_equal(json_array_size(rows), 4);
+        json_array_foreach(rows, i, row) calls += row_int(row, "calls");
+        json_decref(rows);
+        told = strstr(run_err(run), "syscalls: ");
+        assert_non_null(told);
+        assert_int_equal(sscanf(told, "syscalls: %lld rows lost", &lost), 1);
+        /* The last of them may still be under way when the gadget stops. */
+        assert_in_range(calls + lost, CHILD_CALLS - 1, CHILD_CALLS);
+        assert_true(lost >= 3 * N);
+        env_stop(env);
+}
+
 static const struct CMUnitTest tests[] = {
+        ENV_TEST(test_too_many_keys),
         ENV_TEST(test_counts_add_up),
         ENV_TEST(test_once_at_the_stop),
         ENV_TEST(test_kept_entries),

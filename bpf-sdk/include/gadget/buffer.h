@@ -4,10 +4,9 @@
  * gadgetd creates a perf event array under the same name, and the functions below take the other
  * branch: which one is decided when the object is loaded, and the verifier drops the dead one.
  *
- * An event that finds the buffer full is counted in <map>_lost_samples, exactly: the addition is
- * atomic because a program may be interrupted by another one on its CPU in the middle of it. Nobody
- * ever resets the counter; readers take differences. A perf buffer also reports its losses to its
- * reader (PERF_RECORD_LOST); they are the same events, not further ones.
+ * An event that finds the buffer full is counted in <map>_lost_samples (lost.h), exactly. A perf
+ * buffer also reports its losses to its reader (PERF_RECORD_LOST); they are the same events, not
+ * further ones.
  *
  * Two ways to send. A fixed size, filled in place:
  *
@@ -32,15 +31,12 @@
  */
 #pragma once
 
+#include <gadget/lost.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
-
-#ifndef NULL
-#define NULL ((void *)0)
-#endif
 
 #define GADGET_MAX_EVENT_SIZE 10240
 
@@ -49,12 +45,7 @@
                 __uint(type, BPF_MAP_TYPE_RINGBUF);                                                \
                 __uint(max_entries, _size);                                                        \
         } _name SEC(".maps");                                                                      \
-        struct {                                                                                   \
-                __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                           \
-                __uint(max_entries, 1);                                                            \
-                __type(key, __u32);                                                                \
-                __type(value, __u64);                                                              \
-        } _name##_lost_samples SEC(".maps");                                                       \
+        GADGET_LOST_COUNTER(_name);                                                                \
         GADGET_ANCHOR(gadget_map_tracer_##_name)
 
 /*
@@ -74,21 +65,6 @@
                                                                                                    \
                 return bpf_map_lookup_elem(&_name##_map, &zero);                                   \
         }
-
-/* Programs that reserved elsewhere pass NULL for the map. */
-#define NULL_lost_samples NULL
-
-/* One more event lost. Usable by a gadget that has a reason of its own to drop what it should have
- * sent. */
-#define gadget_count_lost(_map) __gadget_count_lost(_map##_lost_samples)
-
-static __always_inline void __gadget_count_lost(void *lost) {
-        __u32 zero = 0;
-        __u64 *count = lost ? bpf_map_lookup_elem(lost, &zero) : NULL;
-
-        if (count)
-                __sync_fetch_and_add(count, 1);
-}
 
 #define gadget_has_helper(_helper) bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_##_helper)
 

@@ -2,6 +2,7 @@
 /* What is missing between looking an entry up and creating it. */
 #pragma once
 
+#include <gadget/lost.h>
 #include <gadget/types.h>
 
 #include <bpf/bpf_helpers.h>
@@ -22,4 +23,20 @@ static __always_inline void *bpf_map_lookup_or_try_init(void *map, const void *k
         if (r < 0 && r != -EEXIST) /* another CPU may have been faster */
                 return NULL;
         return bpf_map_lookup_elem(map, key);
+}
+
+/*
+ * The same for a data source's map, which has a GADGET_LOST_COUNTER(map): what finds it full is
+ * counted, and NULL. gadget_map_lookup_or_init(&map, &key, &init)
+ */
+#define gadget_map_lookup_or_init(_map, _key, _init)                                               \
+        __gadget_map_lookup_or_init(_map, _map##_lost_samples, _key, _init)
+
+static __always_inline void *__gadget_map_lookup_or_init(void *map, void *lost, const void *key,
+                                                         const void *init) {
+        void *value = bpf_map_lookup_or_try_init(map, key, init);
+
+        if (!value)
+                __gadget_count_lost(lost);
+        return value;
 }

@@ -337,7 +337,7 @@ static void test_run(void **state) {
                          EXIT_OK);
         expect_out("proc.pid,error\n1000,ENOENT\n1001,\n1002,\n");
         expect_said("gadgetctl: open: 42 rows lost: 7 because this client was too slow, 35 in the "
-                    "kernel, whose buffer was full\n");
+                    "kernel, whose buffer or map was full\n");
         assert_string_equal(fake.params, "pid=5;failed=true;");
         assert_true(fake.host);
         assert_true(fake.tail == UINT64_MAX);

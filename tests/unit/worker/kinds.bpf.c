@@ -54,6 +54,35 @@ struct {
 
 GADGET_MAPITER(table, table);
 
+/* Values of all CPUs as one: numbers are added, the rest is that of one CPU. */
+struct cpu_value {
+        __u64 count;
+        char text[8];
+        __s32 delta;
+        gadget_pid pid;
+        __u16 small;
+        gadget_bytes bytes_raw;
+        gadget_histogram_slot__u32 slots[4];
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+        __uint(max_entries, 4096);
+        __type(key, __u32);
+        __type(value, struct cpu_value);
+} cpu_table SEC(".maps");
+
+GADGET_MAPITER(cpus, cpu_table);
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 3);
+        __type(key, __u32);
+        __type(value, __u64);
+} cpu_array SEC(".maps");
+
+GADGET_MAPITER(cpu_elements, cpu_array);
+
 struct element {
         __u32 id;
         __u64 count;

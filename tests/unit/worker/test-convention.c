@@ -20,10 +20,10 @@ static const struct {
         [5] = { -ENOEXEC,
                 "tracer 'one': map 'table' is neither a ring buffer nor a perf event array" },
         [6] = { -ENOEXEC, "'gadget_tracer_one___events' does not read name___map___type" },
-        [7] = { -ENOEXEC, "tracer 'one': map 'events_lost_samples' is not a per-CPU array of "
+        [7] = { -ENOEXEC, "data source 'one': map 'events_lost_samples' is not a per-CPU array of "
                           "8-byte counters" },
-        [8] = { -ENOEXEC, "map iterator 'one': map 'events' is neither a hash map nor an array "
-                          "that all CPUs share" },
+        [8] = { -ENOEXEC, "map iterator 'one': map 'events' is neither a hash map nor an "
+                          "array" },
         [9] = { -ENOEXEC, "map 'print_one' does not say what it carries; add __type(value, struct "
                           "...) to it" },
         [10] = { -ENOEXEC, "the object declares no data source" },

@@ -26,7 +26,7 @@ static struct {
         struct bytes object;
         struct rig rig;
         /* the array read last */
-        uint64_t rows[ROWS_MAX][3];
+        uint64_t rows[ROWS_MAX][8];
         size_t n;
 } fx;
 
@@ -89,7 +89,7 @@ static void add_row(struct mp_reader *rows) {
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t v = number(rows);
 
-                if (i < 3)
+                if (i < 8)
                         fx.rows[fx.n][i] = v;
         }
         fx.n++;
@@ -135,7 +135,7 @@ static void test_what_is_found(void **state) {
 
         test_needs(NEED_BPF_ITER);
         start("tests/unit/worker/kinds", NULL);
-        assert_int_equal(fx.rig.gadget.n_sources, 4);
+        assert_int_equal(fx.rig.gadget.n_sources, 6);
         calls = &fx.rig.gadget.sources[stream_of("calls")];
         sizes = &fx.rig.gadget.sources[stream_of("sizes")];
         table = &fx.rig.gadget.sources[stream_of("table")];
@@ -239,6 +239,106 @@ static void test_arrays_and_histograms(void **state) {
         read_array("sizes");
         assert_int_equal(fx.n, 2);
         assert_int_equal(fx.rows[0][1], 8); /* slots */
+        stop();
+}
+
+/* As in kinds.bpf.c. */
+struct cpu_value {
+        uint64_t count;
+        char text[8];
+        int32_t delta;
+        uint32_t pid;
+        uint16_t small;
+        uint64_t bytes;
+        uint32_t slots[4];
+};
+
+/* Entry `id`, which only the CPUs from `first` on have: each of them counts 10 and its number. */
+static void put_cpu_entry(uint32_t id, uint32_t first) {
+        uint32_t n = fx.rig.start.n_cpus;
+        struct cpu_value *values = calloc(n, sizeof(*values));
+
+        assert_non_null(values);
+        assert_int_equal(sizeof(*values) % 8, 0);
+        for (uint32_t cpu = first; cpu < n; cpu++) {
+                values[cpu] = (struct cpu_value){ .count = 10 + cpu,
+                                                  .delta = -1,
+                                                  .pid = 1000 + cpu,
+                                                  .small = UINT16_MAX,
+                                                  .bytes = UINT64_C(1) << 40,
+                                                  .slots = { 1, 0, cpu, UINT32_MAX } };
+                snprintf(values[cpu].text, sizeof(values[cpu].text), "c%u", cpu % 1000);
+        }
+        assert_int_equal(bpf_map_update_elem(map_fd("cpu_table"), &id, values, BPF_ANY), 0);
+        free(values);
+}
+
+static void expect_cpu_entry(const uint64_t *row, uint32_t first) {
+        uint32_t n = fx.rig.start.n_cpus, all = n - first;
+        uint64_t count = 0;
+        char text[8];
+
+        for (uint32_t cpu = first; cpu < n; cpu++)
+                count += 10 + cpu;
+        assert_int_equal(row[1], count);
+        assert_int_equal(row[2], snprintf(text, sizeof(text), "c%u", first % 1000));
+        assert_int_equal((int64_t)row[3], -(int64_t)all);
+        assert_int_equal(row[4], 1000 + first); /* an id is not added */
+        assert_int_equal(row[5], (uint16_t)(all * UINT16_MAX));
+        assert_int_equal(row[6], all * (UINT64_C(1) << 40));
+}
+
+static void read_cpus(bool has_batch, uint32_t n_batch) {
+        struct reader *reader;
+
+        start("tests/unit/worker/kinds", NULL);
+        reader = reader_of("cpus");
+        reader->map.has_batch = has_batch;
+        if (n_batch)
+                reader->map.n_batch = n_batch;
+        for (uint32_t id = 0; id < 1000; id++)
+                put_cpu_entry(id, id % fx.rig.start.n_cpus);
+        read_array("cpus");
+        assert_int_equal(fx.n, 1000);
+        for (size_t i = 0; i < fx.n; i++)
+                expect_cpu_entry(fx.rows[i], fx.rows[i][0] % fx.rig.start.n_cpus);
+        read_array("cpus");
+        assert_int_equal(fx.n, 0); /* taken */
+        stop();
+}
+
+static void test_per_cpu_maps(void **state) {
+        struct cpu_value values[3] = { { 0 },
+                                       { .slots = { 1, 2, 3, 4 } },
+                                       { .slots = { 10, 20, 30, UINT32_MAX } } };
+        struct cpu_value sum = { .slots = { 11, 22, 33, 3 } }, out;
+        struct per_cpu *per_cpu;
+        uint64_t *slots;
+
+        test_needs(NEED_BPF_ITER);
+        read_cpus(true, 0);
+        read_cpus(true, 1);
+        read_cpus(false, 0);
+
+        start("tests/unit/worker/kinds", NULL);
+        per_cpu = &reader_of("cpus")->map.per_cpu;
+        per_cpu->n_cpus = ARRAY_SIZE(values);
+        per_cpu_merge(per_cpu, (const uint8_t *)values, (uint8_t *)&out);
+        assert_memory_equal(&out, &sum, sizeof(sum));
+
+        slots = calloc(fx.rig.start.n_cpus, sizeof(*slots));
+        assert_non_null(slots);
+        for (uint32_t i = 0; i < fx.rig.start.n_cpus; i++)
+                slots[i] = 100;
+        for (uint32_t i = 0; i < 3; i++)
+                assert_int_equal(bpf_map_update_elem(map_fd("cpu_array"), &i, slots, BPF_ANY), 0);
+        free(slots);
+        for (int k = 0; k < 2; k++) { /* nothing is taken out of an array */
+                read_array("cpu_elements");
+                assert_int_equal(fx.n, 3);
+                for (size_t i = 0; i < 3; i++)
+                        assert_int_equal(fx.rows[i][1], 100 * fx.rig.start.n_cpus);
+        }
         stop();
 }
 
@@ -429,6 +529,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sort_and_limit),
         cmocka_unit_test(test_larger_than_the_ring),
         cmocka_unit_test(test_filtered_arrays),
+        cmocka_unit_test(test_per_cpu_maps),
         cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_refusals),
 };
