@@ -636,6 +636,13 @@ static int on_restart(struct loop_timer *timer) {
         return 0;
 }
 
+void containers_on_stop(struct containers *cs) {
+        log_warning("gadget-watch has been stopped by a signal: ending it, since starts of "
+                    "containers would wait for it");
+        if (cs->pidfd >= 0)
+                (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
+}
+
 void containers_on_exit(struct containers *cs, int status) {
         struct container *c;
         char how[64];

@@ -72,6 +72,9 @@ int containers_need(struct containers *cs, struct error *err);
 /* Its pid has been waited for. */
 void containers_on_exit(struct containers *cs, int status);
 
+/* A signal has stopped it: starts of containers would wait for it, so it is ended and made anew. */
+void containers_on_stop(struct containers *cs);
+
 /* The instance's broker has been started: tells it of every container that it may see. */
 void containers_join(struct containers *cs, struct instance *in);
 

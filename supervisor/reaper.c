@@ -29,11 +29,16 @@ void reaper_run(struct supervisor *sup) {
                 int status;
                 pid_t pid;
 
-                pid = waitpid(-1, &status, WNOHANG);
+                pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
                 if (pid < 0 && errno == EINTR)
                         continue;
                 if (pid <= 0)
                         return;
+                if (WIFSTOPPED(status)) {
+                        if (pid == sup->containers.pid)
+                                containers_on_stop(&sup->containers);
+                        continue;
+                }
                 broker = find_broker(sup, pid);
                 if (broker)
                         broker_on_exit(broker, status);

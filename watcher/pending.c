@@ -49,10 +49,10 @@ static struct pending *find_descendant(struct watch *watch, pid_t pid) {
         return NULL;
 }
 
-struct pending *pending_find(struct watch *watch, pid_t pid) {
+struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new) {
         struct pending *p = find_descendant(watch, pid);
 
-        if (p)
+        if (p || !is_new)
                 return p;
         /* Started later than created, when its runtime is gone. */
         LIST_FOREACH (p, &watch->pending, link)
@@ -119,17 +119,24 @@ static void learn_root(struct watch *watch, const char *dir) {
  * marks is being removed. No fd is kept, so that a runtime can unmount it; the mark goes with the
  * file system.
  */
+static void mark(struct watch *watch, pid_t pid, const char *dir, const char *path) {
+        char full[2 * LIMIT_CONTAINER_TEXT_MAX + 64];
+
+        snprintf(full, sizeof(full), "/proc/%d/root%s/%s", pid, path[0] == '/' ? "" : dir, path);
+        if (fanotify_mark(watch->fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM | FAN_MARK_ONLYDIR,
+                          FAN_OPEN_EXEC_PERM, AT_FDCWD, full) < 0)
+                log_debug("cannot watch '%s': %s", full, strerror(errno));
+}
+
 static void mark_root(struct watch *watch, const struct pending *p) {
-        const char *root = p->info.text[OCI_ROOTFS][0] ? p->info.text[OCI_ROOTFS] : "rootfs";
-        char path[2 * LIMIT_CONTAINER_TEXT_MAX + 64];
+        const char *bundle = p->info.text[OCI_BUNDLE], *root = p->info.text[OCI_ROOTFS];
 
         if (watch->fanotify_fd < 0)
                 return;
-        snprintf(path, sizeof(path), "/proc/%d/root%s%s%s", p->runtime,
-                 root[0] == '/' ? "" : p->info.text[OCI_BUNDLE], root[0] == '/' ? "" : "/", root);
-        if (fanotify_mark(watch->fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM | FAN_MARK_ONLYDIR,
-                          FAN_OPEN_EXEC_PERM, AT_FDCWD, path) < 0)
-                log_debug("cannot watch '%s': %s", path, strerror(errno));
+        mark(watch, p->runtime, bundle, root[0] ? root : "rootfs");
+        /* A bundle that is not read: its root is most likely where itself is. */
+        if (!root[0])
+                mark(watch, p->runtime, bundle, ".");
 }
 
 struct pending *pending_on_runtime(struct watch *watch, pid_t pid, const char *runtime) {

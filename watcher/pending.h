@@ -22,8 +22,9 @@ struct pending *pending_on_runtime(struct watch *watch, pid_t pid, const char *r
 /* Reads what else there is to know; nobody waits for it. */
 void pending_complete(struct watch *watch, struct pending *p);
 
-/* That which this process, new in a mount namespace, is the first one of. */
-struct pending *pending_find(struct watch *watch, pid_t pid);
+/* That which this process, in a mount namespace of its own, is the first one of. is_new: nothing
+ * else has named its container, so that states are worth reading. */
+struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new);
 
 /* Names the container. */
 void pending_name(const struct pending *p, struct container *c);

@@ -25,7 +25,7 @@ struct container *watch_find(struct watch *watch, uint64_t mntns) {
         return NULL;
 }
 
-static void container_free(struct container *c) {
+void container_end(struct container *c) {
         if (c->is_reported)
                 (void)channel_send(c->watch->channel, MSG_CONTAINER_REMOVED,
                                    &(struct msg_container_removed){ .mntns = c->mntns }, NULL, 0);
@@ -154,8 +154,17 @@ static int on_exit_of_first(struct loop_io *io, uint32_t events) {
                                 container_report(c);
                         return 0;
                 }
-        container_free(c);
+        container_end(c);
         return 0;
+}
+
+struct container *watch_find_alive(struct watch *watch, uint64_t mntns) {
+        struct container *c = watch_find(watch, mntns);
+
+        if (!c || is_alive(c))
+                return c;
+        (void)on_exit_of_first(&c->exit_io, EPOLLIN);
+        return watch_find(watch, mntns);
 }
 
 /* The topmost process that is in the namespace. */
@@ -244,7 +253,7 @@ static struct container *container_new(struct watch *watch, pid_t pid, uint64_t 
         (void)proc_namespace(pid, "net", &c->netns);
         (void)proc_parent(pid, &parent, &c->started_ns);
         if (follow(c, first_process(pid, mntns)) < 0) {
-                container_free(c);
+                container_end(c);
                 return NULL;
         }
         return c;
@@ -263,7 +272,7 @@ struct container *watch_consider(struct watch *watch, pid_t pid) {
 
         if (proc_namespace(pid, "mnt", &mntns) < 0 || mntns == watch->host_mntns)
                 return NULL;
-        c = watch_find(watch, mntns);
+        c = watch_find_alive(watch, mntns);
         if (!c)
                 return container_new(watch, pid, mntns);
         /* It may have been seen between two unshare()s, or before it had a root of its own. */
@@ -347,7 +356,7 @@ void watch_done(struct watch *watch) {
         loop_timer_clear(&watch->retry);
         loop_timer_clear(&watch->rescan);
         while (!LIST_EMPTY(&watch->containers))
-                container_free(LIST_FIRST(&watch->containers));
+                container_end(LIST_FIRST(&watch->containers));
         for (size_t i = 0; i < watch->n_fresh; i++)
                 free(watch->fresh[i]);
 }

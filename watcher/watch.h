@@ -124,9 +124,14 @@ void watch_look(struct watch *watch, const char *fresh_cgroup);
 /* The container of this process, made when it is new. NULL = it is in none. */
 struct container *watch_consider(struct watch *watch, pid_t pid);
 struct container *watch_find(struct watch *watch, uint64_t mntns);
+/* The same after looking whether it has ended: ids of namespaces are given out again at once. */
+struct container *watch_find_alive(struct watch *watch, uint64_t mntns);
 
 /* Gives it what a runtime says of it. */
 void container_name(struct container *c, const char *runtime, const struct oci_info *info);
+
+/* Tells gadgetd that it has ended, and frees it. */
+void container_end(struct container *c);
 
 /* Tells gadgetd, with fds of its network namespace and its root. */
 void container_report(struct container *c);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Containers of one runtime, with a daemon, image and state of their own below a directory:
 #   runtime.sh up RUNTIME DIR PROGRAM       PROGRAM is a static program: the image's /nothing
-#   runtime.sh run RUNTIME DIR NAME [stay]  runs /nothing to its end, or in the background with an argument
+#   runtime.sh run RUNTIME DIR NAME [stay]  runs /nothing to its end, or in the background with an argument; of runc and crun also
+#                                           "large", "deep" and "rude": a bundle whose config.json is that
 #   runtime.sh many RUNTIME DIR PREFIX N    PREFIX-1 to PREFIX-N, one after the other
 #   runtime.sh rm RUNTIME DIR NAME          ends one that stays
 #   runtime.sh down RUNTIME DIR
@@ -38,19 +39,26 @@ make_rootfs() {
 # --- runc and crun by hand ---
 
 bundle() {
-        local arguments='"/nothing"'
-        [ "${2:-}" = stay ] && arguments+=',"stay"'
+        local arguments='"/nothing"' more=''
+        case ${2:-} in
+        stay) arguments+=',"stay"' ;;
+        deep) more=",\"x\":$(printf '[%.0s' {1..5000})$(printf ']%.0s' {1..5000})" ;;
+        rude) more=',"annotations":{"io.kubernetes.cri.container-name":"\u001b[2J\u009b","io.kubernetes.pod.name":"\u202e"}' ;;
+        esac
         mkdir -p "$dir/bundles/$1"
         cat >"$dir/bundles/$1/config.json" <<END
 {"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":[$arguments],"cwd":"/"},"root":{"path":"$dir/rootfs"},
 "mounts":[{"destination":"/proc","type":"proc","source":"proc"}],"linux":{"cgroupsPath":"/gt-$$-$1",
-"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}}
+"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}$more}
 END
+        [ "${2:-}" != large ] || head -c 104857600 /dev/zero | tr '\0' ' ' >>"$dir/bundles/$1/config.json"
 }
 
 oci_run() {
         bundle "$@"
-        (cd "$dir/bundles/$1" && "$runtime" --root "$dir/state" run ${2:+-d} "$1")
+        local detach=
+        [ "${2:-}" != stay ] || detach=-d
+        (cd "$dir/bundles/$1" && "$runtime" --root "$dir/state" run $detach "$1")
 }
 
 oci_rm() { "$runtime" --root "$dir/state" delete --force "$1"; }
