@@ -116,7 +116,7 @@ int on_link_create(struct broker *b, const struct request *request, struct reply
         const struct broker_link_create *create = request->body;
         const struct attach_type *type = find_attach_type(create->attach_type);
         union bpf_iter_link_info iter = { 0 };
-        const struct object *target;
+        const struct object *target, *iter_map;
         struct object *prog;
         union bpf_attr attr = { .link_create = { .attach_type = create->attach_type,
                                                  .flags = create->flags } };
@@ -130,6 +130,10 @@ int on_link_create(struct broker *b, const struct request *request, struct reply
                                      err);
         if (r == 0)
                 r = broker_object_fd(b, create->iter_map, OBJECT_MAP, &iter.map.map_fd, err);
+        /* Its programs may write the elements that they walk over. */
+        iter_map = objects_find(&b->objects, create->iter_map);
+        if (r == 0 && iter_map && iter_map->kind == OBJECT_MAP)
+                r = shared_refuse(iter_map, err);
         /* An event that does not exist is how libbpf asks for perf links: harmless. */
         target = objects_find(&b->objects, create->target);
         if (r == 0 && (type->target == OBJECT_NONE || target))

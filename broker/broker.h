@@ -19,6 +19,7 @@
  *   netns.c       their network namespaces
  *   netlink.c     and what interfaces are in them
  *   kernel-symbols.c  the kernel's functions by address
+ *   shared.c      the map that one gadget fills and others read
  *   map.c prog.c attach.c attach-place.c attach-netns.c functions.c netfilter.c perf.c
  *   target.c report.c   the handlers
  */
@@ -36,6 +37,7 @@
 #include "broker/message.h"
 #include "broker/netns.h"
 #include "broker/object.h"
+#include "broker/shared.h"
 #include "broker/worker.h"
 #include "gadget/program-types.h"
 #include "ipc/channel.h"
@@ -107,6 +109,7 @@ struct broker {
         struct container_rows containers;
         uint32_t wants;         /* enum container_want */
         bool awaits_containers; /* gadgetd tells of them; no request is read meanwhile */
+        struct shared_map shared;
         struct netns_table netns;
         struct netns_programs netns_programs;
         pid_t closers[CLOSERS_MAX]; /* children that close what takes time; 0 = none */
@@ -217,6 +220,9 @@ int on_target(struct broker *, const struct request *, struct reply *, struct er
 
 int on_kernel_symbols(struct broker *, const struct request *, struct reply *, struct error *);
 int on_id_name(struct broker *, const struct request *, struct reply *, struct error *);
+
+int on_shared_want(struct broker *, const struct request *, struct reply *, struct error *);
+int on_shared_map(struct broker *, const struct request *, struct reply *, struct error *);
 
 int on_hook(struct broker *, const struct request *, struct reply *, struct error *);
 int on_ready(struct broker *, const struct request *, struct reply *, struct error *);

@@ -171,13 +171,14 @@ static bool permit(void *owner, enum message_type type) {
         case BROKER_KILLED: /* late: the worker has died meanwhile */
         case BROKER_GONE:
                 return type == MSG_START || type == MSG_STOP || type == MSG_CONTAINER_SET ||
-                       type == MSG_CONTAINER_ALL;
+                       type == MSG_CONTAINER_ALL || type == MSG_SHARED_MAP;
         case BROKER_LOADING:
         case BROKER_RUNNING:
         case BROKER_STOPPING:
                 break;
         }
-        return type == MSG_STOP || type == MSG_CONTAINER_SET || type == MSG_CONTAINER_ALL;
+        return type == MSG_STOP || type == MSG_CONTAINER_SET || type == MSG_CONTAINER_ALL ||
+               type == MSG_SHARED_MAP;
 }
 
 static int on_message(void *owner, struct received *received) {
@@ -191,6 +192,8 @@ static int on_message(void *owner, struct received *received) {
                 return containers_set(b, &received->msg->container_set, received->fds);
         if (received->type == MSG_CONTAINER_ALL)
                 return containers_on_all(b);
+        if (received->type == MSG_SHARED_MAP)
+                return shared_on_map(b, &received->msg->shared_map, received->fds, received->n_fds);
         stop(b, received->msg->stop.kill);
         return 0;
 }
@@ -221,7 +224,7 @@ int broker_new(int channel_fd, struct broker **ret) {
                 return -ENOMEM;
         b->tracefs_fd = b->pmu_fd = b->kallsyms_fd = b->kmsg_fd = b->dir_fd = b->parent_fd =
                 b->listen_fd = -1;
-        b->join_fd = b->host_netns_fd = -1;
+        b->join_fd = b->host_netns_fd = b->shared.fd = -1;
         b->worker = (struct worker){ 0, -1, -1, -1, -1 };
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 b->start_fds[i] = -1;
@@ -251,6 +254,7 @@ struct broker *broker_free(struct broker *b) {
         loop_free(b->loop);
         objects_done(&b->objects);
         kernel_symbols_done(&b->kernel_symbols);
+        shared_done(b);
         containers_done(b);
         netns_programs_done(b);
         netns_done(b);

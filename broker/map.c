@@ -116,7 +116,8 @@ int on_map_create(struct broker *b, const struct request *request, struct reply 
                 .map_extra = create->map_extra,
         };
         struct object *map;
-        int r;
+        bool is_shared;
+        int fd, r;
 
         r = check_create(b, create, bytes, err);
         if (r == 0)
@@ -127,12 +128,21 @@ int on_map_create(struct broker *b, const struct request *request, struct reply 
                 return r;
         memcpy(attr.map_name, create->name, sizeof(attr.map_name));
 
-        reply->result = sys_bpf(BPF_MAP_CREATE, &attr);
+        r = shared_take(b, create, &fd, err);
+        if (r < 0)
+                return r;
+        is_shared = r > 0;
+        bytes = is_shared ? 0 : bytes;
+        reply->result = is_shared ? fd : sys_bpf(BPF_MAP_CREATE, &attr);
         if (reply->result < 0)
                 return 0;
         r = broker_add_object(b, OBJECT_MAP, reply->result, reply, &map, err);
         if (r < 0)
                 return r;
+        r = is_shared ? shared_bind(b, map) : 0;
+        if (r < 0)
+                return error_set(err, ERROR_INTERNAL, r, "cannot use the map of sockets: %s",
+                                 strerrordesc_np(-r));
         memcpy(map->name, create->name, sizeof(map->name));
         map->map.type = create->map_type;
         map->map.key_size = create->key_size;
@@ -148,7 +158,7 @@ int on_map_create(struct broker *b, const struct request *request, struct reply 
 
 static int refuse_filter(const struct object *map, const char *what, struct error *err) {
         if (!map->map.is_filter)
-                return 0;
+                return shared_refuse(map, err);
         return error_set(err, ERROR_DENIED, -EPERM,
                          "the worker tried to %s '" BROKER_FILTER_MAP
                          "', which only its broker writes",
@@ -170,6 +180,8 @@ static int find_elem(struct broker *b, const struct request *request, uint64_t v
         int r;
 
         r = broker_object(b, elem->map, OBJECT_MAP, &ret->map, err);
+        if (r == 0)
+                r = shared_refuse(ret->map, err);
         if (r < 0)
                 return r;
         want = (elem->has_key ? ret->map->map.key_size : 0) +
@@ -244,6 +256,9 @@ static int translate_value(struct broker *b, const struct object *map, uint8_t *
                                  map->name);
         memcpy(&word, value, sizeof(word));
         r = broker_object(b, word, kind, &object, err);
+        /* A program could write it by way of the map that it lies in. */
+        if (r == 0 && kind == OBJECT_MAP)
+                r = shared_refuse(object, err);
         if (r < 0)
                 return r;
         word = (uint32_t)object->fd;
@@ -379,6 +394,8 @@ int on_map_batch(struct broker *b, const struct request *request, struct reply *
 
         r = broker_object(b, batch->map, OBJECT_MAP, &map, err);
         if (r == 0)
+                r = shared_refuse(map, err);
+        if (r == 0)
                 r = check_batch(batch, map, request->payload_len, err);
         if (r < 0)
                 return r;
@@ -449,6 +466,8 @@ int on_map_fd(struct broker *b, const struct request *request, struct reply *rep
         int r;
 
         r = broker_object(b, want->map, OBJECT_MAP, &map, err);
+        if (r == 0)
+                r = shared_refuse(map, err);
         if (r == 0 && want->writable)
                 r = refuse_filter(map, "get a writable fd of", err);
         if (r < 0)

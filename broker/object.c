@@ -61,6 +61,8 @@ void objects_remove(struct objects *o, struct object *object) {
                 free(object->prog.permissions);
         if (object->kind == OBJECT_PERF)
                 free(object->perf.target);
+        if (object->kind == OBJECT_MAP && object->map.is_shared)
+                close_fd(&object->map.twin_fd);
         close_fd(&object->fd);
         *object = (struct object){ .fd = -1 };
 }

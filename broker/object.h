@@ -31,6 +31,8 @@ struct object {
                         uint64_t value_size; /* of a lookup: all CPUs together */
                         uint64_t bytes;
                         bool is_filter; /* BROKER_FILTER_MAP */
+                        bool is_shared; /* the gadget's programs read it, and nobody else does */
+                        int twin_fd; /* of a shared one: as it is, but programs cannot write it */
                 } map;
                 struct {
                         uint32_t type;

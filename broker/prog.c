@@ -249,6 +249,14 @@ int on_prog_load(struct broker *b, const struct request *request, struct reply *
         if (r < 0)
                 return r;
 
+        if (shared_use_twins(b, parts.insns, load->insn_cnt)) {
+                reply->result = load_with_log(&attr, load, reply);
+                if (reply->result < 0)
+                        return 0;
+                close(reply->result);
+                buf_reset(&reply->payload);
+                shared_use_maps(b, parts.insns, load->insn_cnt);
+        }
         reply->result = load_with_log(&attr, load, reply);
         if (reply->result < 0)
                 return 0;

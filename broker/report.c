@@ -66,6 +66,7 @@ int on_ready(struct broker *b, const struct request *request, struct reply *repl
                                  "the schema of %zu bytes does not fit a message",
                                  request->payload_len);
         broker_is_ready(b);
+        shared_offer(b);
         return 0;
 }
 

@@ -26,13 +26,18 @@ static uint32_t current_phase(const struct broker *b) {
         return 0;
 }
 
+/* Gadgetd's answer comes first. */
+static bool broker_awaits(const struct broker *b) {
+        return b->awaits_containers || b->shared.awaits;
+}
+
 static int update_worker_events(struct broker *b) {
         /* While an answer waits for room no further request is read: the worker has one at a time
          * anyway. */
         if (!b->worker_io.loop)
                 return 0;
         return loop_io_modify(&b->worker_io, sender_is_busy(&b->sender) ? EPOLLOUT
-                                             : b->awaits_containers     ? 0
+                                             : broker_awaits(b)         ? 0
                                                                         : EPOLLIN);
 }
 
@@ -137,8 +142,8 @@ static int on_worker_message(struct loop_io *io, uint32_t events) {
                 loop_io_remove(io);
                 return 0;
         }
-        for (int i = 0;
-             i < MESSAGES_PER_ROUND && !sender_is_busy(&b->sender) && !b->awaits_containers; i++) {
+        for (int i = 0; i < MESSAGES_PER_ROUND && !sender_is_busy(&b->sender) && !broker_awaits(b);
+             i++) {
                 int r = receive(b);
 
                 if (r == 0)

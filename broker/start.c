@@ -231,6 +231,7 @@ static int keep_start(struct broker *b, const struct msg_start *msg, struct rece
         b->inspect = msg->inspect;
         b->allow_unsafe = msg->allow_unsafe;
         b->is_host_wide = msg->is_host_wide;
+        b->shared.offers = msg->offers_map;
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 b->start_fds[i] = TAKE_FD(received->fds[START_FD_OBJECT + i]);
         buf_append(&b->start, &start, sizeof(start));

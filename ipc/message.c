@@ -19,6 +19,7 @@ static const struct field start_fields[] = {
         F_BOOL(struct msg_start, inspect, 0, "Load, report and exit: nothing is attached."),
         F_BOOL(struct msg_start, allow_unsafe, 0, "Grant the helpers of the denied list."),
         F_BOOL(struct msg_start, is_host_wide, 0, "Do not filter by container."),
+        F_BOOL(struct msg_start, offers_map, 0, "The gadget fills the map that others read."),
 };
 
 static const struct field stop_fields[] = {
@@ -170,6 +171,10 @@ static const struct field container_want_fields[] = {
         F_BOOL(struct msg_container_want, roots, 0, "Files of containers are looked up."),
 };
 
+static const struct field shared_map_fields[] = {
+        F_STR(struct msg_shared_map, message, 0, 1024, "Why there is no map."),
+};
+
 const struct message_info message_types[_MSG_MAX] = {
         [MSG_NONE]    = { RECORD_EMPTY("none"), 0, 0 },
         [MSG_PREPARE] = { RECORD("prepare", struct msg_prepare, prepare_fields), PREPARE_FDS_MIN, PREPARE_FDS_MAX },
@@ -196,5 +201,8 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_CONTAINER_DONE]    = { RECORD("container-done", struct msg_container_done, container_done_fields), 0, 0 },
         [MSG_CONTAINER_WANT]    = { RECORD("container-want", struct msg_container_want, container_want_fields), 0, 0 },
         [MSG_CONTAINER_ALL]     = { RECORD_EMPTY("container-all"), 0, 0 },
+        [MSG_SHARED_MAP_OFFER]  = { RECORD_EMPTY("shared-map-offer"), 1, 1 },
+        [MSG_SHARED_MAP_WANT]   = { RECORD_EMPTY("shared-map-want"), 0, 0 },
+        [MSG_SHARED_MAP]        = { RECORD("shared-map", struct msg_shared_map, shared_map_fields), 0, 1 },
 };
 /* clang-format on */

@@ -45,6 +45,11 @@ enum message_type {
         MSG_CONTAINER_WANT, /* the gadget's programs go into containers: all are SET again with fds,
                                and from now on each one is */
         MSG_CONTAINER_ALL,  /* the answer: everything that was known then has been SET */
+        /* The map of sockets that one gadget of ours fills and others read */
+        MSG_SHARED_MAP_OFFER, /* broker to gadgetd, after READY of START.offers_map. fds: the map */
+        MSG_SHARED_MAP_WANT,  /* broker to gadgetd: its gadget reads it */
+        MSG_SHARED_MAP,       /* gadgetd to broker, the answer, or ahead of START. fds: the map, or
+                                none */
         _MSG_MAX,
 };
 
@@ -81,6 +86,8 @@ struct msg_start {
         bool inspect;        /* load, report, exit: nothing is attached */
         bool allow_unsafe;   /* helpers of the denied list are granted */
         bool is_host_wide;   /* no container filter: gadget_filter_by_mntns stays false */
+        bool offers_map;     /* it fills the map that others read; a SHARED_MAP that came before is
+                                what its predecessor has filled */
 };
 
 struct msg_stop {
@@ -238,6 +245,10 @@ struct msg_container_want {
         bool roots;
 };
 
+struct msg_shared_map {
+        const char *message; /* why there is none */
+};
+
 union message {
         struct msg_prepare prepare;
         struct msg_start start;
@@ -261,6 +272,7 @@ union message {
         struct msg_container_set container_set;
         struct msg_container_done container_done;
         struct msg_container_want container_want;
+        struct msg_shared_map shared_map;
 };
 
 struct message_info {

@@ -164,13 +164,14 @@ static int send_prepare(struct broker *broker, struct error *err) {
 
 static int send_start(struct instance *in, struct error *err) {
         cleanup_close int object_fd = -1, definition_fd = -1;
-        int fds[START_FDS], r;
+        int fds[START_FDS], map_fd = in->sup->socket_enricher.map_fd, r;
         const struct msg_start start = {
                 .image = in->image_name,
                 .params = { in->params, in->params_len },
                 .inspect = in->is_inspect,
                 .allow_unsafe = in->allow_unsafe,
                 .is_host_wide = in->is_host_wide,
+                .offers_map = in->is_internal,
         };
 
         object_fd = memfd_sealed("gadget-object", in->image->object, in->image->object_size);
@@ -184,6 +185,10 @@ static int send_start(struct instance *in, struct error *err) {
         fds[START_FD_DEFINITION] = definition_fd;
         fds[START_FD_RING] = in->ring_fd;
         fds[START_FD_BELL] = in->bell_fd;
+        /* What its predecessor has filled. */
+        if (in->is_internal && map_fd >= 0)
+                (void)channel_send(in->broker->channel, MSG_SHARED_MAP, &(struct msg_shared_map){},
+                                   &map_fd, 1);
         r = channel_send(in->broker->channel, MSG_START, &start, fds, START_FDS);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "cannot send START to the broker: %s",

@@ -11,25 +11,25 @@
 
 #define GRACE (NSEC_PER_SEC) /* from the end of a broker's channel to SIGKILL */
 
-static int on_started(struct broker *broker, const union message *msg) {
+static int on_started(struct broker *broker, struct received *received) {
         if (broker->worker_pid > 0)
                 return -EPROTO;
-        broker->worker_pid = (pid_t)msg->started.worker_pid;
+        broker->worker_pid = (pid_t)received->msg->started.worker_pid;
         /* The broker has not waited for it when it says this, so the pid is its worker's still, or
          * its zombie's. */
         broker->worker_pidfd = pidfd_open(broker->worker_pid, 0);
         return 0;
 }
 
-static int on_prepared(struct broker *broker, const union message *msg) {
+static int on_prepared(struct broker *broker, struct received *received) {
         broker->is_prepared = true;
         return 0;
 }
 
-static int on_ready(struct broker *broker, const union message *msg) {
+static int on_ready(struct broker *broker, struct received *received) {
         struct instance *in = broker->instance;
         const struct scan_limits limits = { .depth = 8, .elements = 65536 };
-        const struct msg_ready *ready = &msg->ready;
+        const struct msg_ready *ready = &received->msg->ready;
 
         if (in->state != INSTANCE_STARTING)
                 return 0; /* late: a stop crossed it */
@@ -41,8 +41,8 @@ static int on_ready(struct broker *broker, const union message *msg) {
         return instance_event(in, EVENT_WORKER_READY);
 }
 
-static int on_fault(struct broker *broker, const union message *msg) {
-        const struct msg_fault *fault = &msg->fault;
+static int on_fault(struct broker *broker, struct received *received) {
+        const struct msg_fault *fault = &received->msg->fault;
         struct error err = {};
 
         error_set(&err, error_code_from_name(fault->code), -ECANCELED, "%s", fault->message);
@@ -50,22 +50,38 @@ static int on_fault(struct broker *broker, const union message *msg) {
         return 0;
 }
 
-static int on_stopped(struct broker *broker, const union message *msg) {
+static int on_stopped(struct broker *broker, struct received *received) {
         broker->has_stopped = true;
-        broker->is_clean = msg->stopped.is_clean;
-        broker->worker_status = msg->stopped.worker_status;
+        broker->is_clean = received->msg->stopped.is_clean;
+        broker->worker_status = received->msg->stopped.worker_status;
         if (broker->is_clean && broker->instance)
                 instance_on_drained(broker->instance);
         return 0;
 }
 
-static int on_container_done(struct broker *broker, const union message *msg) {
-        containers_on_done(&broker->sup->containers, msg->container_done.serial);
+static int on_container_done(struct broker *broker, struct received *received) {
+        containers_on_done(&broker->sup->containers, received->msg->container_done.serial);
         return 0;
 }
 
-static int on_container_want(struct broker *broker, const union message *msg) {
-        containers_want(&broker->sup->containers, broker->instance, &msg->container_want);
+static int on_container_want(struct broker *broker, struct received *received) {
+        containers_want(&broker->sup->containers, broker->instance, &received->msg->container_want);
+        return 0;
+}
+
+static int on_shared_map_offer(struct broker *broker, struct received *received) {
+        return socket_enricher_on_offer(&broker->sup->socket_enricher, broker->instance,
+                                        TAKE_FD(received->fds[0]));
+}
+
+static int on_shared_map_want(struct broker *broker, struct received *received) {
+        struct instance *in = broker->instance;
+
+        (void)received;
+        if (in->is_internal || in->socket_use != SOCKET_USE_NONE)
+                return -EPROTO;
+        if (in->state == INSTANCE_STARTING) /* or a stop has crossed it */
+                socket_enricher_want(&broker->sup->socket_enricher, in);
         return 0;
 }
 
@@ -77,7 +93,7 @@ static int on_container_want(struct broker *broker, const union message *msg) {
 static const struct route {
         enum message_type type;
         uint32_t states;
-        int (*handler)(struct broker *broker, const union message *msg);
+        int (*handler)(struct broker *broker, struct received *received);
 } routes[] = {
         { MSG_STARTED, SPARE | IN(STARTING) | LATE, on_started },
         { MSG_PREPARED, SPARE | IN(STARTING) | LATE, on_prepared },
@@ -85,6 +101,8 @@ static const struct route {
         { MSG_FAULT, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_fault },
         { MSG_CONTAINER_DONE, IN(STARTING) | IN(RUNNING) | LATE, on_container_done },
         { MSG_CONTAINER_WANT, IN(STARTING) | LATE, on_container_want },
+        { MSG_SHARED_MAP_OFFER, IN(STARTING) | IN(RUNNING) | LATE, on_shared_map_offer },
+        { MSG_SHARED_MAP_WANT, IN(STARTING) | LATE, on_shared_map_want },
         { MSG_STOPPED, SPARE | IN(STARTING) | IN(RUNNING) | LATE, on_stopped },
 };
 
@@ -104,7 +122,7 @@ static bool permit(void *owner, enum message_type type) {
 }
 
 static int on_message(void *owner, struct received *received) {
-        return find_route(received->type)->handler(owner, received->msg);
+        return find_route(received->type)->handler(owner, received);
 }
 
 static int on_grace(struct loop_timer *timer) {

@@ -143,6 +143,18 @@ int image_service_load(struct image_service *service, const char *reference, str
         return lookup(service, reference, load_from, ret, err);
 }
 
+int image_service_load_bundled(struct image_service *service, const char *reference,
+                               struct image **ret, struct error *err) {
+        struct store *store = bundled(service);
+        struct image_ref ref;
+        int r;
+
+        if (!store)
+                return no_such_image(reference, err);
+        r = image_ref_parse(reference, &ref, err);
+        return r < 0 ? r : load_from(store, &ref, ret, err);
+}
+
 static int inspect_in(struct store *store, const struct image_ref *ref, void *userdata,
                       struct error *err) {
         return store_inspect(store, ref, userdata, err);

@@ -35,6 +35,10 @@ int image_service_resolve(struct image_service *service, const char *reference,
 int image_service_load(struct image_service *service, const char *reference, struct image **ret,
                        struct error *err);
 
+/* From the read-only store beside the programs alone: nobody can put another in its place. */
+int image_service_load_bundled(struct image_service *service, const char *reference,
+                               struct image **ret, struct error *err);
+
 int image_service_list(struct image_service *service, store_list_func func, void *userdata,
                        struct error *err);
 

@@ -65,9 +65,12 @@ static void enter_fetching(struct instance *in) {
         int r = 0;
 
         if (!in->image) {
-                r = image_service_load(&in->sup->images, in->image_name, &in->image, &err);
+                r = in->is_internal ? image_service_load_bundled(&in->sup->images, in->image_name,
+                                                                 &in->image, &err)
+                                    : image_service_load(&in->sup->images, in->image_name,
+                                                         &in->image, &err);
                 /* An inspection attaches nothing, and is what one does before trusting. */
-                if (r == 0 && !in->is_inspect)
+                if (r == 0 && !in->is_inspect && !in->is_internal)
                         r = trust_admit(in->sup, in->image, in->allow_unsigned, &err);
         }
         if (r < 0) {
@@ -140,7 +143,7 @@ static void enter_running(struct instance *in) {
                 return;
         }
         /* For the names alone nobody has to wait. */
-        if (!in->is_inspect && containers_need(&in->sup->containers, NULL) < 0)
+        if (!in->is_inspect && !in->is_internal && containers_need(&in->sup->containers, NULL) < 0)
                 log_info("events of containers are shown without their names");
         waiters_on_running(in);
         if (in->is_inspect) { /* it has said what it is */
@@ -193,6 +196,7 @@ static void enter_final(struct instance *in) {
         in->ended_ns = clock_ns(CLOCK_REALTIME);
         loop_timer_clear(&in->timeout);
         containers_leave(&in->sup->containers, in);
+        socket_enricher_on_end(&in->sup->socket_enricher, in);
         instance_listen(in, false);
         close_fd(&in->bell_fd);
         close_fd(&in->ring_fd);

@@ -179,6 +179,8 @@ static void pack_summary(const struct instance *in, struct pack *map) {
         pack_map_str(map, "digest", in->digest);
         pack_map_str(map, "state", instance_state_name(in->state));
         pack_map_bool(map, "detached", in->owner == NULL);
+        pack_map_bool(map, "internal", in->is_internal);
+        pack_map_str(map, "note", in->note);
         pack_map_uint(map, "created", in->created_ns);
         pack_map_uint(map, "ended", in->ended_ns);
         pack_map_uint(map, "attached", n_streams);

@@ -73,6 +73,7 @@ static int copy_spec(struct instance *in, const struct instance_spec *spec) {
         in->allow_unsigned = spec->allow_unsigned;
         in->is_host_wide = spec->is_host_wide;
         in->is_inspect = spec->is_inspect;
+        in->is_internal = spec->is_internal;
         if (selection_copy(&spec->selection, &in->selection) < 0)
                 return -ENOMEM;
         in->image_name = strdup(spec->image ? spec->image : "(object)");
@@ -291,6 +292,7 @@ static int on_bell(struct loop_io *io, uint32_t events) {
         uint64_t n;
 
         (void)events;
+        socket_enricher_on_rows(&in->sup->socket_enricher, in);
         if (read(in->bell_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
                 log_warning_errno(-errno, "instance %.12s: the bell does not work", in->id);
         for (stream = LIST_FIRST(&in->streams); stream; stream = next) {

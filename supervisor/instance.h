@@ -17,6 +17,7 @@
 #include "supervisor/instance-state.h"
 #include "supervisor/outcome.h"
 #include "supervisor/selection.h"
+#include "supervisor/socket-enricher.h"
 
 struct supervisor;
 struct client;
@@ -40,6 +41,7 @@ struct instance_spec {
         bool allow_unsigned; /* policy's refusal of the image is waived */
         bool is_host_wide;
         struct selection selection; /* borrowed too */
+        bool is_internal;           /* gadgetd's own: of a bundled image, for nobody's account */
         bool is_inspect;            /* loaded to see what it is, never attached, never listed */
 };
 
@@ -60,9 +62,11 @@ struct instance {
         bool allow_unsigned;
         bool is_host_wide;
         bool is_inspect;
+        bool is_internal;
         struct selection selection;
         bool waits_for_containers; /* starts when they are known */
-        bool wants_netns;          /* its broker gets fds of containers */
+        enum socket_use socket_use;
+        bool wants_netns; /* its broker gets fds of containers */
         bool wants_roots;
         bool wants_all;       /* it waits for CONTAINER_ALL */
         bool is_listed;       /* can be found; false = goes as soon as it can */
@@ -79,6 +83,7 @@ struct instance {
         struct loop_timer timeout;  /* of the user */
         struct loop_defer free_defer;
         struct outcome outcome;
+        char note[256]; /* what is not as it should be while it runs; empty = nothing */
 
         struct broker *broker; /* from the beginning; may not have a process */
         int ring_fd;

@@ -16,6 +16,7 @@
 #include "supervisor/options.h"
 #include "supervisor/paths.h"
 #include "supervisor/server.h"
+#include "supervisor/socket-enricher.h"
 #include "supervisor/spare.h"
 #include "supervisor/transfer.h"
 
@@ -45,6 +46,7 @@ struct supervisor {
         struct inflight_list inflight;
         struct fsck *fsck; /* of the store; NULL = there was none yet */
         struct containers containers;
+        struct socket_enricher socket_enricher;
         bool is_ending;
         bool is_last_call; /* only clients are left */
 };

@@ -12,6 +12,7 @@
 #include "worker/buffers.h"
 #include "worker/container.h"
 #include "worker/elf-check.h"
+#include "worker/sockets-map.h"
 
 #define LOG_LINES_SHOWN 30
 #define FILTER_BY_MNTNS "gadget_filter_by_mntns"
@@ -270,7 +271,9 @@ static int load_once(struct gadget *g, char **ret_detail, struct error *err) {
                                          "variable '%s' lies outside of its section",
                                          FILTER_BY_MNTNS);
         }
-        r = buffers_choose(g, err);
+        r = sockets_map_prepare(g, err);
+        if (r == 0)
+                r = buffers_choose(g, err);
         if (r == 0)
                 r = attach_prepare(g, err);
         if (r == 0)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel's BTF: what libbpf finds at /sys/kernel/btf/vmlinux, and by which CO-RE decides in a
- * gadget what this kernel has.
+ * gadget what this kernel has. Types that gadgetd itself gives to gadgets are added to it.
  */
 #include <linux/btf.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "worker/host-link.h"
 #include "worker/host.h"
 
@@ -105,6 +106,165 @@ static const uint8_t *find_name(struct bytes in, const uint8_t *from, const char
                 from = at + 1;
         }
         return NULL;
+}
+
+/* --- types of our own --- */
+
+/* Bytes behind a type's head, or -1 for a kind that is not known. */
+static int64_t tail_of(const struct btf_type *t) {
+        uint32_t n = BTF_INFO_VLEN(t->info);
+
+        switch (BTF_INFO_KIND(t->info)) {
+        case BTF_KIND_INT:
+        case BTF_KIND_VAR:
+        case BTF_KIND_DECL_TAG:
+                return 4;
+        case BTF_KIND_ARRAY:
+                return sizeof(struct btf_array);
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+        case BTF_KIND_DATASEC:
+        case BTF_KIND_ENUM64:
+                return (int64_t)n * 12;
+        case BTF_KIND_ENUM:
+        case BTF_KIND_FUNC_PROTO:
+                return (int64_t)n * 8;
+        default:
+                return BTF_INFO_KIND(t->info) <= BTF_KIND_ENUM64 ? 0 : -1;
+        }
+}
+
+/* How many types there are; ids count from 1. Negative when they cannot be counted. */
+static int64_t count_types(const uint8_t *at, uint32_t len) {
+        const uint8_t *end = at + len;
+        int64_t n = 0;
+
+        for (struct btf_type t; at < end; n++) {
+                int64_t tail;
+
+                if ((size_t)(end - at) < sizeof(t))
+                        return -EBADMSG;
+                memcpy(&t, at, sizeof(t));
+                tail = tail_of(&t);
+                if (tail < 0 || (int64_t)sizeof(t) + tail > end - at)
+                        return -EBADMSG;
+                at += (int64_t)sizeof(t) + tail;
+        }
+        return n;
+}
+
+/* What is added: types, and the names in them. */
+struct addition {
+        struct buf types;
+        struct buf names;
+        uint32_t names_at; /* of the first one */
+        uint32_t next_id;
+};
+
+static uint32_t add_name(struct addition *a, const char *name) {
+        uint32_t at = a->names_at + (uint32_t)a->names.len;
+
+        buf_append(&a->names, name, strlen(name) + 1);
+        return at;
+}
+
+static uint32_t add_type(struct addition *a, const char *name, uint32_t kind, uint32_t n,
+                         uint32_t size) {
+        struct btf_type t = { .name_off = *name ? add_name(a, name) : 0,
+                              .info = kind << 24 | n,
+                              .size = size };
+
+        buf_append(&a->types, &t, sizeof(t));
+        return a->next_id++;
+}
+
+static uint32_t add_int(struct addition *a, const char *name, uint32_t size) {
+        uint32_t id = add_type(a, name, BTF_KIND_INT, 0, size), bits = size * 8;
+
+        buf_append(&a->types, &bits, sizeof(bits));
+        return id;
+}
+
+static void add_struct(struct addition *a, const char *name, uint32_t size,
+                       const struct host_member *members, size_t n_members) {
+        uint32_t ids[9] = { [1] = add_int(a, "char", 1),
+                            [4] = add_int(a, "unsigned int", 4),
+                            [8] = add_int(a, "unsigned long", 8) };
+        uint32_t first_array = a->next_id;
+
+        for (size_t i = 0; i < n_members; i++) {
+                struct btf_array array = { .type = ids[members[i].size],
+                                           .index_type = ids[4],
+                                           .nelems = members[i].count };
+
+                if (members[i].count == 0)
+                        continue;
+                (void)add_type(a, "", BTF_KIND_ARRAY, 0, 0);
+                buf_append(&a->types, &array, sizeof(array));
+        }
+        (void)add_type(a, name, BTF_KIND_STRUCT, (uint32_t)n_members, size);
+        for (size_t i = 0; i < n_members; i++) {
+                struct btf_member member = {
+                        .name_off = add_name(a, members[i].name),
+                        .type = members[i].count > 0 ? first_array++ : ids[members[i].size],
+                        .offset = members[i].offset * 8,
+                };
+
+                buf_append(&a->types, &member, sizeof(member));
+        }
+}
+
+/* The kernel's, with what is added behind its types and behind its names. */
+static int put_together(const struct addition *a, const struct btf_header *old) {
+        struct btf_header header = *old;
+        struct bytes in = names(), types;
+        uint8_t *copy, *at;
+        size_t size;
+
+        types = BYTES(btf.all.data + old->hdr_len + old->type_off, old->type_len);
+        header.hdr_len = sizeof(header);
+        header.type_off = 0;
+        header.type_len = old->type_len + (uint32_t)a->types.len;
+        header.str_off = header.type_len;
+        header.str_len = old->str_len + (uint32_t)a->names.len;
+        size = sizeof(header) + header.type_len + (size_t)header.str_len;
+        copy = at = new_pages(size);
+        if (!copy)
+                return -ENOMEM;
+        at = mempcpy(at, &header, sizeof(header));
+        at = mempcpy(at, types.data, types.len);
+        at = mempcpy(at, a->types.data, a->types.len);
+        at = mempcpy(at, in.data, in.len);
+        memcpy(at, a->names.data, a->names.len);
+        unmap();
+        btf.all = BYTES(copy, size);
+        close_fd(&btf.fd);
+        return 0;
+}
+
+int host_btf_add_struct(const char *name, uint32_t size, const struct host_member *members,
+                        size_t n_members) {
+        struct addition a = { .types = BUF_INIT(65536), .names = BUF_INIT(65536) };
+        struct btf_header header;
+        struct bytes in = names();
+        int64_t n;
+        int r;
+
+        if (in.len == 0)
+                return -ENOENT;
+        memcpy(&header, btf.all.data, sizeof(header));
+        if ((uint64_t)header.hdr_len + header.type_off + header.type_len > btf.all.len)
+                return -EBADMSG;
+        n = count_types(btf.all.data + header.hdr_len + header.type_off, header.type_len);
+        if (n < 0)
+                return (int)n;
+        a.names_at = header.str_len;
+        a.next_id = (uint32_t)n + 1;
+        add_struct(&a, name, size, members, n_members);
+        r = a.types.failed || a.names.failed ? -ENOMEM : put_together(&a, &header);
+        buf_done(&a.types);
+        buf_done(&a.names);
+        return r;
 }
 
 bool host_btf_has(const char *name) {

@@ -381,6 +381,28 @@ int host_attach(const struct host_place *place) {
         return host_call(&call);
 }
 
+int host_shared_map(struct broker_shared_map *ret, char *why, size_t room) {
+        struct host_call want = CALL(BROKER_SHARED_WANT, PART(NULL, 0));
+        struct host_call get = CALL(BROKER_SHARED_MAP, PART(NULL, 0));
+        char out[512];
+        int r;
+
+        r = host_call(&want);
+        if (r < 0)
+                return r;
+        get.out = out;
+        get.out_size = sizeof(out) - 1;
+        r = host_call(&get);
+        out[get.out_len] = '\0';
+        if (r == 0 && get.out_len != sizeof(*ret))
+                r = -EPROTO;
+        if (r == 0)
+                memcpy(ret, out, sizeof(*ret));
+        else
+                snprintf(why, room, "%s", out);
+        return r;
+}
+
 void host_declare_hook(const char *section) {
         struct host_call call = CALL(BROKER_HOOK, PART(section, MIN(strlen(section), (size_t)256)));
 

@@ -41,6 +41,22 @@ int host_map_fd(int placeholder_fd, int *ret_fd);
  * for maps of programs, maps or events, and not for the filter map. */
 int host_map_fd_writable(int placeholder_fd, int *ret_fd);
 
+/* Types of our own for CO-RE to find among the kernel's: a struct of this name whose members are
+ * integers and char arrays, in this order and without gaps of their own making. */
+struct host_member {
+        const char *name;
+        uint32_t offset;
+        uint32_t size;  /* of an element: 1 = char, 4, 8 */
+        uint32_t count; /* > 0: an array */
+};
+int host_btf_add_struct(const char *name, uint32_t size, const struct host_member *members,
+                        size_t n_members);
+
+/* The map of sockets that gadgetd keeps for all gadgets: its shape, or -ENOENT with the reason in
+ * `why`. Waits until it is filled. */
+struct broker_shared_map;
+int host_shared_map(struct broker_shared_map *ret, char *why, size_t room);
+
 /* When inspecting, nothing is attached that would tell the broker the hooks: says them, one by one
  * ("tracepoint/..."). */
 void host_declare_hook(const char *section);

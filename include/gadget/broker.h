@@ -20,6 +20,10 @@
 /* The one map that only the broker writes, as the kernel cuts its name. */
 #define BROKER_FILTER_MAP "gadget_mntns_filter_map"
 
+/* The map that gadgets read and one gadget of ours fills, by its name in either. */
+#define BROKER_SHARED_MAP_READ "gadget_sockets"
+#define BROKER_SHARED_MAP_FILLED "shared_sockets"
+
 #define BROKER_NAME_LEN 16 /* BPF_OBJ_NAME_LEN */
 
 /* Requests are a row each in broker/request.c: phases, payload bound, handler. */
@@ -56,6 +60,8 @@ enum broker_type {
         BROKER_CLOSE, /* no reply */
         BROKER_MAP_FD,
         BROKER_HOOK,
+        BROKER_SHARED_WANT,
+        BROKER_SHARED_MAP,
         BROKER_READY,
         BROKER_FAULT, /* no reply */
         BROKER_DONE,  /* no reply */
@@ -172,9 +178,9 @@ struct broker_object_info {
         uint32_t info_len;
 };
 
-/* Two handles: PROG_BIND_MAP (program, map); MAP_FREEZE, CLOSE (object, 0). ITER_CREATE: a link, and
- * the network namespace that came last, 0 = the first is due. Its reply's handle is the namespace
- * that the iterator shows, 0 = it shows no namespace; -ENOENT = there is none left. */
+/* Two handles: PROG_BIND_MAP (program, map); MAP_FREEZE, CLOSE (object, 0). ITER_CREATE: a link,
+ * and the network namespace that came last, 0 = the first is due. Its reply's handle is the
+ * namespace that the iterator shows, 0 = it shows no namespace; -ENOENT = there is none left. */
 struct broker_pair {
         uint32_t object;
         uint32_t other;
@@ -272,6 +278,17 @@ struct broker_id_name {
 /* KERNEL_SYMBOLS has no struct: payload = up to LIMIT_STACK_FRAMES_MAX addresses, a uint64_t each.
  * Reply: for each a uint8_t, and the name of the function around it of so many bytes; 0 = there is
  * none. result: -EACCES = the kernel hides its addresses. Only for gadgets with a map of stacks. */
+
+/* SHARED_WANT has no struct: the gadget has a map BROKER_SHARED_MAP_READ. The reply says nothing
+ * yet; the next request is not read before gadgetd has answered. SHARED_MAP has none either. Reply:
+ * the shape that MAP_CREATE of that map must have, or -ENOENT and a text why there is none: then
+ * the gadget makes one of its own, which stays empty. */
+struct broker_shared_map {
+        uint32_t key_size;
+        uint32_t value_size;
+        uint32_t max_entries;
+        uint32_t reserved;
+};
 
 /* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached
  * that would tell. */

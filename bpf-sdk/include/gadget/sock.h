@@ -82,19 +82,25 @@ static __always_inline void gadget_sock_endpoints(const struct sock *sk, __u16 p
         remote->port = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
 }
 
+/* The socket that an open file is; NULL when it is none. */
+static __always_inline const struct sock *gadget_sock_of_file(struct file *file) {
+        struct socket *socket;
+
+        if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & GADGET_S_IFMT) != GADGET_S_IFSOCK)
+                return NULL;
+        socket = BPF_CORE_READ(file, private_data);
+        return BPF_CORE_READ(socket, sk);
+}
+
 /* The socket behind a descriptor of the current task; NULL when it is none, or closed. */
 static __always_inline const struct sock *gadget_sock_of_fd(int fd) {
         struct task_struct *task = (struct task_struct *)bpf_get_current_task();
         struct fdtable *table = BPF_CORE_READ(task, files, fdt);
         struct file **files = BPF_CORE_READ(table, fd);
         struct file *file = NULL;
-        struct socket *socket;
 
         if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
                 return NULL;
         bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
-        if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & GADGET_S_IFMT) != GADGET_S_IFSOCK)
-                return NULL;
-        socket = BPF_CORE_READ(file, private_data);
-        return BPF_CORE_READ(socket, sk);
+        return gadget_sock_of_file(file);
 }

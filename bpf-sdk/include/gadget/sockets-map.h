@@ -140,10 +140,12 @@ static __always_inline int gadget_skb_ipv6_ports(const struct __sk_buff *skb, __
  * the dispatcher has put it. */
 static __always_inline struct gadget_socket_value *
 gadget_socket_lookup_with_direction(const struct __sk_buff *skb, bool is_ingress) {
-        struct gadget_socket_key key = { 0 };
+        struct gadget_socket_key key;
         __u16 ports[2]; /* source, destination */
         __u16 eth_proto;
         int offset;
+
+        __builtin_memset(&key, 0, sizeof(key)); /* its gaps are part of it */
 
         if (bpf_skb_load_bytes(skb, 12, &eth_proto, sizeof(eth_proto)) < 0)
                 return NULL;
@@ -178,8 +180,10 @@ gadget_socket_lookup(const struct __sk_buff *skb) {
 /* Whose socket this is; NULL when nobody knows. */
 static __always_inline struct gadget_socket_value *gadget_socket_lookup(const struct sock *sk,
                                                                         __u32 netns) {
-        struct gadget_socket_key key = { .netns = netns };
+        struct gadget_socket_key key;
 
+        __builtin_memset(&key, 0, sizeof(key)); /* its gaps are part of it */
+        key.netns = netns;
         key.family = BPF_CORE_READ(sk, __sk_common.skc_family);
         key.port = BPF_CORE_READ(sk, __sk_common.skc_num);
         key.proto = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol); /* it was one up to 5.5 */

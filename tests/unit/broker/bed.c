@@ -235,6 +235,9 @@ void make_good(struct example *m, enum broker_type type) {
                 return make(m, type, &pmu, sizeof(pmu), NULL, 0);
         case BROKER_MAP_FD:
                 return make(m, type, &map_fd, sizeof(map_fd), NULL, 0);
+        case BROKER_SHARED_WANT:
+        case BROKER_SHARED_MAP:
+                return make(m, type, NULL, 0, NULL, 0);
         case BROKER_HOOK:
                 return make(m, type, NULL, 0, "tracepoint/x/y", 14);
         case BROKER_ID_NAME:

@@ -29,6 +29,15 @@ int host_btf_hide(const char *prefix) {
         return -EOPNOTSUPP;
 }
 
+int host_btf_add_struct(const char *name, uint32_t size, const struct host_member *members,
+                        size_t n_members) {
+        return -EOPNOTSUPP;
+}
+
+int host_shared_map(struct broker_shared_map *ret, char *why, size_t room) {
+        return -ENOENT;
+}
+
 int host_map_fd(int placeholder_fd, int *ret_fd) {
         int fd = fcntl(placeholder_fd, F_DUPFD_CLOEXEC, 3);
 

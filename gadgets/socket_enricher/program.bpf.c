@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Fills the map behind gadget/sockets-map.h: which process has which local port. gadgetd runs one
+ * of these for the host while some gadget needs it, and hands the map to the gadgets.
+ *
+ * No kprobe is needed. A port is noted when its socket gets it, before any packet can bear it:
+ *
+ *   bind()                 cgroup/post_bind4, post_bind6
+ *   connect(), TCP         sockops, which is called before the SYN goes out
+ *   connect(), UDP         the exit of the call
+ *   sendto() without bind  cgroup/sendmsg4, sendmsg6; with them all, kprobes where there are some
+ *   listen() without bind  inet_sock_set_state
+ *   accept()               the exit of the call; for who serves a port that another process opened
+ *   what is open already   iter/task_file, once
+ *
+ * and forgotten a while after the last socket with it is released (cgroup/sock_release), for the
+ * sake of packets and events that come late. These hooks decide over the host's sockets: every one
+ * of them always returns 1.
+ */
+#include <vmlinux.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include <gadget/macros.h>
+#include <gadget/sock.h>
+#include <gadget/syscall.h>
+#include <gadget/types.h>
+
+#define SOCKETS_MAX 16384 /* as gadget/sockets-map.h says */
+#define HELD_MAX 65536    /* sockets that have one of these ports */
+#define EXPIRY_NS 5000000000ULL
+#define PF_KTHREAD 0x00200000
+
+struct socket_key {
+        __u32 netns;
+        __u16 family;
+        __u8 proto;
+        __u16 port;
+};
+
+/* struct gadget_socket_value without its optional fields. */
+struct socket_value {
+        __u64 mntns;
+        __u64 pid_tgid;
+        __u64 uid_gid;
+        char task[TASK_COMM_LEN];
+        char ptask[TASK_COMM_LEN];
+        __u64 sock; /* whose port it is; others have come by accept() */
+        __u64 deletion_timestamp;
+        __u32 ppid;
+        __u32 ptid;
+        char ipv6only;
+        char padding[7];
+};
+_Static_assert(sizeof(struct socket_value) == 88, "it is what gadgets are compiled for");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, SOCKETS_MAX);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, struct socket_key);
+        __type(value, struct socket_value);
+} shared_sockets SEC(".maps");
+
+/* The ports that sockets have, and how many sockets have a port. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, HELD_MAX);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, __u64); /* struct sock * */
+        __type(value, struct socket_key);
+} held SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, SOCKETS_MAX);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, struct socket_key);
+        __type(value, __s64);
+} holders SEC(".maps");
+
+/* A pointer that the verifier knows to be a socket becomes a number by going through here, and a
+ * number may be read behind at any offset. */
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, __u64);
+} address SEC(".maps");
+
+/* Written at each reading of `expired`. */
+struct expiry {
+        __u32 nothing;
+};
+
+GADGET_ITER(existing, expiry, on_file);
+GADGET_ITER(expired, expiry, on_entry);
+GADGET_ITER_TARGET_MAP(on_entry, shared_sockets);
+
+static __always_inline const struct sock *plain(const void *sk) {
+        volatile __u64 *slot;
+        __u32 zero = 0;
+
+        slot = bpf_map_lookup_elem(&address, &zero);
+        if (!slot || !sk)
+                return NULL;
+        *slot = (__u64)sk;
+        return (const struct sock *)*slot;
+}
+
+/* false when it has no port, or is no socket of a kind that gadgets ask for. */
+static __always_inline bool key_of(const struct sock *sk, struct socket_key *key) {
+        __builtin_memset(key, 0, sizeof(*key));
+        key->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+        if ((key->family != AF_INET && key->family != AF_INET6) || !gadget_sock_is_full(sk))
+                return false;
+        key->proto = gadget_sock_proto(sk);
+        key->port = BPF_CORE_READ(sk, __sk_common.skc_num);
+        key->netns = gadget_sock_netns(sk);
+        return key->port != 0 && (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP);
+}
+
+static __always_inline void count_holder(const struct socket_key *key, __s64 by) {
+        __s64 *count = bpf_map_lookup_elem(&holders, key);
+        struct socket_value *value;
+        __s64 one = 1;
+
+        if (!count) {
+                if (by > 0)
+                        bpf_map_update_elem(&holders, key, &one, BPF_NOEXIST);
+                return;
+        }
+        __sync_fetch_and_add(count, by);
+        if (*count > 0)
+                return;
+        bpf_map_delete_elem(&holders, key);
+        value = bpf_map_lookup_elem(&shared_sockets, key);
+        if (value)
+                value->deletion_timestamp = bpf_ktime_get_boot_ns();
+}
+
+static __always_inline void release(const struct sock *sk) {
+        __u64 id = (__u64)sk;
+        struct socket_key *found = bpf_map_lookup_elem(&held, &id), key;
+
+        if (!found)
+                return;
+        key = *found;
+        if (bpf_map_delete_elem(&held, &id) == 0)
+                count_holder(&key, -1);
+}
+
+static __always_inline void hold(const struct sock *sk, const struct socket_key *key) {
+        __u64 id = (__u64)sk;
+        struct socket_key *found = bpf_map_lookup_elem(&held, &id);
+
+        if (found) {
+                if (found->netns == key->netns && found->port == key->port &&
+                    found->family == key->family && found->proto == key->proto)
+                        return;
+                release(sk); /* it has another port now, or its end was not seen */
+        }
+        if (bpf_map_update_elem(&held, &id, key, BPF_NOEXIST) == 0)
+                count_holder(key, 1);
+}
+
+static __always_inline void describe(struct socket_value *value, const struct sock *sk,
+                                     struct task_struct *task) {
+        struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+        __u32 pid = BPF_CORE_READ(task, pid), tgid = BPF_CORE_READ(task, tgid);
+        __u32 uid = BPF_CORE_READ(task, cred, uid.val), gid = BPF_CORE_READ(task, cred, gid.val);
+
+        value->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+        value->pid_tgid = (__u64)tgid << 32 | pid;
+        value->uid_gid = (__u64)gid << 32 | uid;
+        bpf_probe_read_kernel(value->task, sizeof(value->task), &task->comm);
+        bpf_probe_read_kernel(value->ptask, sizeof(value->ptask), &parent->comm);
+        value->ppid = BPF_CORE_READ(parent, tgid);
+        value->ptid = BPF_CORE_READ(parent, pid);
+        value->sock = (__u64)sk;
+        value->ipv6only = BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_ipv6only);
+}
+
+/* The task has the socket's port. Whoever is noted for it already stays if he is the same process;
+ * with `is_guest`, he stays as the one whose port it is. */
+static __always_inline void note(const struct sock *sk, struct task_struct *task, bool is_guest) {
+        struct socket_value value = {}, *old;
+        struct socket_key key;
+        bool is_live;
+
+        if (!sk || !key_of(sk, &key) || BPF_CORE_READ(task, flags) & PF_KTHREAD)
+                return;
+        hold(sk, &key);
+        old = bpf_map_lookup_elem(&shared_sockets, &key);
+        is_live = old && old->deletion_timestamp == 0;
+        if (is_live && old->pid_tgid >> 32 == BPF_CORE_READ(task, tgid) &&
+            (is_guest || old->sock == (__u64)sk))
+                return;
+        describe(&value, sk, task);
+        if (value.mntns == 0)
+                return; /* it is about to be gone */
+        if (is_live && is_guest)
+                value.sock = old->sock;
+        bpf_map_update_elem(&shared_sockets, &key, &value, BPF_ANY);
+}
+
+static __always_inline void note_current(const struct sock *sk, bool is_guest) {
+        note(sk, (struct task_struct *)bpf_get_current_task(), is_guest);
+}
+
+SEC("cgroup/post_bind4")
+int on_bind4(struct bpf_sock *ctx) {
+        note_current(plain(ctx), false);
+        return 1;
+}
+
+SEC("cgroup/post_bind6")
+int on_bind6(struct bpf_sock *ctx) {
+        note_current(plain(ctx), false);
+        return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int on_sendmsg4(struct bpf_sock_addr *ctx) {
+        note_current(plain(ctx->sk), false);
+        return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int on_sendmsg6(struct bpf_sock_addr *ctx) {
+        note_current(plain(ctx->sk), false);
+        return 1;
+}
+
+SEC("cgroup/sock_release")
+int on_release(struct bpf_sock *ctx) {
+        const struct sock *sk = plain(ctx);
+
+        if (sk)
+                release(sk);
+        return 1;
+}
+
+SEC("sockops")
+int on_sockops(struct bpf_sock_ops *ctx) {
+        if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+                note_current(plain(ctx->sk), false);
+        return 1;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(on_state, const struct sock *sk, int old, int new) {
+        if (new == BPF_TCP_LISTEN)
+                note_current(sk, false);
+        return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_connect")
+int on_exit_connect(struct syscall_trace_exit *ctx) {
+        note_current(gadget_sock_of_fd(gadget_syscall_arg(gadget_syscall_regs(), 0)), false);
+        return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_accept")
+int on_exit_accept(struct syscall_trace_exit *ctx) {
+        if (ctx->ret >= 0)
+                note_current(gadget_sock_of_fd(ctx->ret), true);
+        return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_accept4")
+int on_exit_accept4(struct syscall_trace_exit *ctx) {
+        if (ctx->ret >= 0)
+                note_current(gadget_sock_of_fd(ctx->ret), true);
+        return 0;
+}
+
+/* Sockets that io_uring has connected. */
+SEC("kprobe/udp_sendmsg")
+int BPF_KPROBE(on_udp_sendmsg, const struct sock *sk) {
+        note_current(sk, false);
+        return 0;
+}
+
+SEC("kprobe/udpv6_sendmsg")
+int BPF_KPROBE(on_udpv6_sendmsg, const struct sock *sk) {
+        note_current(sk, false);
+        return 0;
+}
+
+/* What was open before: the first process that has it, and listeners before what they accepted. */
+SEC("iter/task_file")
+int on_file(struct bpf_iter__task_file *ctx) {
+        struct task_struct *task = ctx->task;
+        struct socket_value *old;
+        struct socket_key key;
+        const struct sock *sk;
+
+        if (!task || !ctx->file)
+                return 0;
+        sk = gadget_sock_of_file(ctx->file);
+        if (!sk || !key_of(sk, &key))
+                return 0;
+        old = bpf_map_lookup_elem(&shared_sockets, &key);
+        if (old && old->deletion_timestamp == 0 &&
+            BPF_CORE_READ(sk, __sk_common.skc_state) != BPF_TCP_LISTEN)
+                hold(sk, &key);
+        else
+                note(sk, task, old && old->deletion_timestamp == 0);
+        return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int on_entry(struct bpf_iter__bpf_map_elem *ctx) {
+        struct socket_value *value = ctx->value;
+        struct socket_key *found = ctx->key, key;
+
+        if (!found || !value || value->deletion_timestamp == 0)
+                return 0;
+        key = *found;
+        if (bpf_map_lookup_elem(&holders, &key))
+                value->deletion_timestamp = 0; /* a new socket has come while the last one went */
+        else if (bpf_ktime_get_boot_ns() - value->deletion_timestamp > EXPIRY_NS)
+                bpf_map_delete_elem(&shared_sockets, &key);
+        return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
