@@ -18,6 +18,7 @@
  *   container.c   the containers that the gadget may see
  *   netns.c       their network namespaces
  *   netlink.c     and what interfaces are in them
+ *   process.c     where a process executes which files
  *   kernel-symbols.c  the kernel's functions by address
  *   shared.c      the map that one gadget fills and others read
  *   map.c prog.c attach.c attach-place.c attach-netns.c functions.c netfilter.c perf.c
@@ -218,6 +219,8 @@ int on_pmu(struct broker *, const struct request *, struct reply *, struct error
 int on_attach(struct broker *, const struct request *, struct reply *, struct error *);
 int on_target(struct broker *, const struct request *, struct reply *, struct error *);
 
+int on_process(struct broker *, const struct request *, struct reply *, struct error *);
+int on_mapped_file(struct broker *, const struct request *, struct reply *, struct error *);
 int on_kernel_symbols(struct broker *, const struct request *, struct reply *, struct error *);
 int on_id_name(struct broker *, const struct request *, struct reply *, struct error *);
 

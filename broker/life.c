@@ -15,6 +15,7 @@
 #include "base/trim.h"
 #include "broker/broker.h"
 #include "broker/kmsg.h"
+#include "broker/privileges.h"
 
 #define STOP_DEADLINE NSEC_PER_SEC /* for the worker to drain */
 #define LEAVE_INTERVAL (10 * NSEC_PER_MSEC)
@@ -153,6 +154,8 @@ static void stop(struct broker *b, bool kill) {
 
 void broker_is_ready(struct broker *b) {
         b->state = BROKER_RUNNING;
+        if (!b->has_stacks && privileges_drop_ptrace() < 0)
+                log_warning("the broker keeps CAP_SYS_PTRACE, which this gadget has no use for");
         trim_memory();
         /* With nothing attached this is all that was asked for; the worker's exit is no news. */
         if (b->inspect)

@@ -150,7 +150,8 @@ int on_map_create(struct broker *b, const struct request *request, struct reply 
         map->map.bytes = bytes;
         map->map.is_filter = is_filter_map(create->name);
         b->map_bytes += bytes;
-        b->has_stacks |= map->map.type == BPF_MAP_TYPE_STACK_TRACE;
+        /* One that the parameters leave unused has one entry (worker/map-size.c). */
+        b->has_stacks |= create->map_type == BPF_MAP_TYPE_STACK_TRACE && create->max_entries > 1;
         if (map->map.is_filter && !b->is_host_wide)
                 containers_fill_filter(b, map);
         return 0;

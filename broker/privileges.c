@@ -11,11 +11,13 @@
 #include <sys/socket.h>
 
 static const cap_value_t kept[] = {
-        CAP_BPF,       /* bpf() */
-        CAP_PERFMON,   /* tracing programs, perf_event_open() */
-        CAP_NET_ADMIN, /* network program types */
-        CAP_NET_RAW,   /* packet sockets for socket filters */
-        CAP_SYS_ADMIN, /* map fds by id (read-only ones), network namespaces of containers */
+        CAP_BPF,        /* bpf() */
+        CAP_PERFMON,    /* tracing programs, perf_event_open() */
+        CAP_NET_ADMIN,  /* network program types */
+        CAP_NET_RAW,    /* packet sockets for socket filters */
+        CAP_SYS_PTRACE, /* /proc/PID/{maps,map_files,ns} of processes whose stacks get names; only
+                           of gadgets that have stacks */
+        CAP_SYS_ADMIN,  /* map fds by id (read-only ones), network namespaces of containers */
 };
 
 /* Reading is all that a file is opened for from here on. */
@@ -29,6 +31,8 @@ static const struct {
         { SCMP_SYS(bpf),               "the requests" },
         { SCMP_SYS(perf_event_open),   "the requests" },
         { SCMP_SYS(ioctl),             "PERF_EVENT_IOC_*, SIOCGIFNAME" },
+        { SCMP_SYS(capget),            "giving up one more capability" },
+        { SCMP_SYS(capset),            "the same" },
         { SCMP_SYS(membarrier),        "waits until no program runs any more" },
         { SCMP_SYS(epoll_wait),        "the loop" },
         { SCMP_SYS(epoll_pwait),       "the loop, on arm64" },
@@ -48,6 +52,7 @@ static const struct {
         { SCMP_SYS(fcntl),             "duplicates of fds on their way" },
         { SCMP_SYS(fstat),             "libc" },
         { SCMP_SYS(newfstatat),        "libc" },
+        { SCMP_SYS(fstatfs),           "a mapped file must not be on a user's file system" },
         { SCMP_SYS(lseek),             "libc, /proc/kallsyms" },
         { SCMP_SYS(sysinfo),           "libc's qsort() asks how much memory there is" },
         { SCMP_SYS(unlinkat),          "broker.sock and the cgroups" },
@@ -158,4 +163,16 @@ int privileges_drop(struct error *err) {
                 return error_set(err, ERROR_UNAVAILABLE, r,
                                  "the broker cannot install its seccomp filter");
         return 0;
+}
+
+int privileges_drop_ptrace(void) {
+        const cap_value_t cap = CAP_SYS_PTRACE;
+        cap_t caps = cap_get_proc();
+        int r = 0;
+
+        if (!caps || cap_set_flag(caps, CAP_EFFECTIVE, 1, &cap, CAP_CLEAR) < 0 ||
+            cap_set_flag(caps, CAP_PERMITTED, 1, &cap, CAP_CLEAR) < 0 || cap_set_proc(caps) < 0)
+                r = -errno;
+        cap_free(caps);
+        return r;
 }

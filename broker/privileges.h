@@ -5,3 +5,6 @@
 #include "base/error.h"
 
 int privileges_drop(struct error *err);
+
+/* The gadget has no stacks, so that no process will be looked at. */
+int privileges_drop_ptrace(void);

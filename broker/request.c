@@ -45,6 +45,8 @@ const struct request_info request_table[_BROKER_REQUEST_MAX] = {
         ROW(BROKER_KERNEL_SYMBOLS, "kernel symbols",   PHASE_RUNNING, 0, LIMIT_STACK_FRAMES_MAX * sizeof(uint64_t), on_kernel_symbols),
         ROW(BROKER_SHARED_WANT,    "shared map want",  LOADING, 0, 0, on_shared_want),
         ROW(BROKER_SHARED_MAP,     "shared map",       LOADING, 0, 0, on_shared_map),
+        ROW(BROKER_PROCESS,        "process",          PHASE_RUNNING, sizeof(struct broker_pair), 0, on_process),
+        ROW(BROKER_MAPPED_FILE,    "mapped file",      PHASE_RUNNING, sizeof(struct broker_mapped_file), 0, on_mapped_file),
         ROW(BROKER_HOOK,           "hook",             LOADING, 0, TEXT_MAX, on_hook),
         ROW(BROKER_READY,          "ready",            LOADING, 0, LIMIT_SCHEMA_SIZE_MAX, on_ready),
         ROW_NO_REPLY(BROKER_FAULT, "fault",            ANY,     sizeof(struct broker_fault), 1024 + LIMIT_ERROR_DETAIL_MAX, on_fault),

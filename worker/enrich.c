@@ -4,6 +4,7 @@
 #include "worker/dns-name.h"
 #include "worker/id-names.h"
 #include "worker/kernel-stack.h"
+#include "worker/user-stack.h"
 
 static uint32_t load_u32(const uint8_t *event, uint32_t len, uint32_t offset) {
         uint32_t v;
@@ -30,6 +31,10 @@ static uint32_t name_of(enum broker_id_kind kind, const struct enrich_from *from
         return (uint32_t)name.len;
 }
 
+static struct bytes stack_of(const struct enrich_from *from, const uint8_t *event, uint32_t len) {
+        return BYTES(event + from->offset, MIN(from->size, len - from->offset));
+}
+
 uint32_t enrich_text_max(enum enrich what) {
         switch (what) {
         case ENRICH_USER:
@@ -39,6 +44,9 @@ uint32_t enrich_text_max(enum enrich what) {
         case ENRICH_DNS_NAME:
                 return DNS_TEXT_MAX;
         case ENRICH_KERNEL_STACK:
+        case ENRICH_STACK_ADDRESSES:
+        case ENRICH_STACK_BUILD_IDS:
+        case ENRICH_STACK_SYMBOLS:
                 return LIMIT_STACK_TEXT_MAX;
         case ENRICH_NONE:
         case _ENRICH_MAX:
@@ -65,6 +73,12 @@ uint32_t enrich_text(const struct enrich_from *from, const uint8_t *event, uint3
                 return len - from->offset < sizeof(uint32_t)
                                ? 0
                                : kernel_stack_text(load_u32(event, len, from->offset), out);
+        case ENRICH_STACK_ADDRESSES:
+                return user_stack_text(USER_STACK_ADDRESSES, stack_of(from, event, len), out);
+        case ENRICH_STACK_BUILD_IDS:
+                return user_stack_text(USER_STACK_BUILD_IDS, stack_of(from, event, len), out);
+        case ENRICH_STACK_SYMBOLS:
+                return user_stack_text(USER_STACK_SYMBOLS, stack_of(from, event, len), out);
         case ENRICH_NONE:
         case _ENRICH_MAX:
                 break;

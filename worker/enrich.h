@@ -15,6 +15,9 @@ enum enrich {
         ENRICH_INTERFACE,    /* __u32 index; `extra` is where the event has its network namespace */
         ENRICH_DNS_NAME,     /* labels */
         ENRICH_KERNEL_STACK, /* __u32 id */
+        ENRICH_STACK_ADDRESSES, /* struct gadget_user_stack, as the next two */
+        ENRICH_STACK_BUILD_IDS,
+        ENRICH_STACK_SYMBOLS,
         _ENRICH_MAX,
 };
 

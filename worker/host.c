@@ -454,6 +454,35 @@ int host_kernel_symbols(const uint64_t *addresses, size_t n, uint8_t *out, size_
         return r < 0 ? r : (int)call.out_len;
 }
 
+int host_process(uint32_t pid, struct broker_process *ret, struct broker_mapping *out) {
+        static uint8_t data[sizeof(*ret) + LIMIT_MAPPINGS_MAX * sizeof(*out)];
+        struct broker_pair want = { .object = pid };
+        struct host_call call = CALL(BROKER_PROCESS, PART(&want, sizeof(want)));
+        int r;
+
+        call.out = data;
+        call.out_size = sizeof(data);
+        r = host_call(&call);
+        if (r < 0)
+                return r;
+        memcpy(ret, data, sizeof(*ret));
+        if (call.out_len < sizeof(*ret) ||
+            call.out_len != sizeof(*ret) + ret->n_mappings * sizeof(*out))
+                return -EPROTO;
+        memcpy(out, data + sizeof(*ret), call.out_len - sizeof(*ret));
+        return 0;
+}
+
+int host_mapped_file(const struct broker_mapped_file *want, struct broker_file *ret) {
+        struct host_call call = CALL(BROKER_MAPPED_FILE, PART(want, sizeof(*want)));
+        int r;
+
+        call.out = ret;
+        call.out_size = sizeof(*ret);
+        r = host_call(&call);
+        return r < 0 ? r : call.fd < 0 ? -EPROTO : call.fd;
+}
+
 void host_fault(const struct error *err, const char *detail) {
         const char *text = error_text(err);
         struct broker_fault fault = {

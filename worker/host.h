@@ -98,6 +98,14 @@ int host_id_name(const struct named_id *id, char *out, size_t room);
 /* Names of the kernel's functions at these addresses, as kernel_stack_set_source() wants them. */
 int host_kernel_symbols(const uint64_t *addresses, size_t n, uint8_t *out, size_t room);
 
+/* Where a process executes files, and such a file to read, as struct process_source wants them. */
+struct broker_process;
+struct broker_mapping;
+struct broker_mapped_file;
+struct broker_file;
+int host_process(uint32_t pid, struct broker_process *ret, struct broker_mapping *out);
+int host_mapped_file(const struct broker_mapped_file *want, struct broker_file *ret);
+
 /* Reports why the gadget cannot go on; detail may be NULL. The caller exits afterwards. */
 void host_fault(const struct error *err, const char *detail);
 

@@ -15,8 +15,11 @@
 #include "worker/gadget.h"
 #include "worker/id-names.h"
 #include "worker/kernel-stack.h"
+#include "worker/processes.h"
 #include "worker/run.h"
 #include "worker/schema.h"
+
+static const struct process_source process_source = { host_process, host_mapped_file };
 
 #define SLICE_NS (200 * NSEC_PER_USEC)
 
@@ -82,6 +85,7 @@ int main(void) {
 
         id_names_set_source(host_id_name);
         kernel_stack_set_source(host_kernel_symbols);
+        processes_set_source(&process_source);
         host_on_container(container_on_message);
         container_set_refill(host_take_containers);
         r = host_init(CHILD_FD_CHANNEL, &start, &err);

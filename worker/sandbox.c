@@ -21,6 +21,7 @@ static const struct {
         { SCMP_SYS(recvmsg),         BOTH,    "replies" },
         { SCMP_SYS(write),           BOTH,    "the bell, the anchor" },
         { SCMP_SYS(read),            BOTH,    "iterators" },
+        { SCMP_SYS(pread64),         BOTH,    "the kernel's BTF, programs and libraries on user stacks" },
         { SCMP_SYS(close),           BOTH,    "placeholders" },
         { SCMP_SYS(ppoll),           BOTH,    "waiting and napping" },
         { SCMP_SYS(epoll_wait),      BOTH,    "waiting for several rings" },
@@ -35,7 +36,6 @@ static const struct {
         { SCMP_SYS(restart_syscall), BOTH,    "a stopped and continued wait" },
         { SCMP_SYS(exit_group),      BOTH,    "the end" },
 
-        { SCMP_SYS(pread64),         LOADING, "the kernel's BTF" },
         { SCMP_SYS(lseek),           LOADING, "libc's files" },
         { SCMP_SYS(fstat),           LOADING, "sizes of what was handed over" },
         { SCMP_SYS(newfstatat),      LOADING, "the same, by this libc" },

@@ -2,6 +2,7 @@
 #include "worker/stack-maps.h"
 
 #include "worker/kernel-stack.h"
+#include "worker/user-stack.h"
 
 static struct stack_map {
         const char *name;
@@ -10,6 +11,8 @@ static struct stack_map {
         int fd;
 } maps[] = {
         { "ig_kstack", BPF_MAP_TYPE_STACK_TRACE, kernel_stack_set_map, -1 },
+        { "ig_ustack", BPF_MAP_TYPE_STACK_TRACE, user_stack_set_map, -1 },
+        { "ig_build_id", BPF_MAP_TYPE_HASH, user_stack_set_build_ids, -1 },
 };
 
 int stack_maps_open(const struct gadget *g, struct error *err) {

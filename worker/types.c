@@ -27,6 +27,7 @@ struct type_rule {
 
 #define ARGV "gadget_argv"
 #define DNS_NAME "gadget_dns_name"
+#define USER_STACK "gadget_user_stack"
 
 static const struct type_rule typedef_rules[] = {
         { "gadget_timestamp", RENDER_TIMESTAMP, "timestamp", true },
@@ -535,6 +536,43 @@ static bool is_older_name(const struct walk *w, const struct place *at, const ch
         return false;
 }
 
+/* What is said of a user stack stands beside it: "ustack.symbols" beside "ustack_raw.stack_id" and
+ * the rest of what only gadgetd can make something of. */
+static int add_stack_texts(struct walk *w, const char *name, uint32_t offset, uint32_t size) {
+        static const struct {
+                const char *name;
+                const char *description;
+                enum enrich enrich;
+        } texts[] = {
+                { "addresses", "Addresses of the stack, the innermost first",
+                  ENRICH_STACK_ADDRESSES },
+                { "buildid", "Build ids of the files on the stack, and offsets in them",
+                  ENRICH_STACK_BUILD_IDS },
+                { "symbols", "Functions of the stack, the innermost first", ENRICH_STACK_SYMBOLS },
+        };
+        int n = (int)strlen(name) - (ends_with(name, "_raw") ? (int)strlen("_raw") : 0);
+        char full[FIELD_NAME_MAX + 16];
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                struct event_field *f;
+                int r;
+
+                snprintf(full, sizeof(full), "%.*s.%s", n, name, texts[i].name);
+                r = add_field(w, full, offset, size, &f);
+                if (r < 0)
+                        return r;
+                f->kind = FIELD_STR;
+                f->size = size;
+                f->enrich = texts[i].enrich;
+                f->flags = FIELD_ADDED;
+                f->ctype = strdup("user_stack");
+                if (!f->ctype || annotations_set(&f->annotations, "columns.hidden", "true") < 0 ||
+                    annotations_set(&f->annotations, "description", texts[i].description) < 0)
+                        return oom(w);
+        }
+        return 0;
+}
+
 /* The members of a struct or union inside `outer`; those of one without a name stand as if they
  * were the outer one's. */
 static int enter_struct(struct walk *w, const char *name, const struct btf_member *m,
@@ -551,6 +589,12 @@ static int enter_struct(struct walk *w, const char *name, const struct btf_membe
         snprintf(prefix, sizeof(prefix), "%s.", name);
         if (m->name_off) {
                 int r = add_group(w, name);
+
+                if (r < 0)
+                        return r;
+        }
+        if (m->name_off && str_eq(struct_name, USER_STACK)) {
+                int r = add_stack_texts(w, name, offset, t->size);
 
                 if (r < 0)
                         return r;
@@ -589,6 +633,9 @@ static int walk_member(struct walk *w, const struct place *at, const struct btf_
                 return r;
         if (is_endpoint(at->struct_name))
                 r = finish_endpoint(w, f, member);
+        if (str_eq(at->struct_name, USER_STACK) &&
+            annotations_set(&f->annotations, "columns.hidden", "true") < 0)
+                return oom(w);
         return r < 0 ? r : apply_alias(w, f, at, member);
 }
 

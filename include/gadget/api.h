@@ -60,6 +60,10 @@ enum child_fd {
         X(CONTAINER_LABELS_MAX, 1023, "bytes",    "labels of a pod, as a,b=c; further ones are left out")      \
         X(OCI_FILE_MAX,   (1 << 20), "bytes",     "state or bundle file of a container; not read")           \
         X(STACK_FRAMES_MAX,       127, "entries", "frames of a stack; maps of deeper ones are not looked into") \
+        X(MAPPINGS_MAX,          1024, "entries", "places where one process executes files; frames elsewhere have no names") \
+        X(FUNCTIONS_MAX,  (256 << 10), "entries", "functions of one program or library; the rest has no names") \
+        X(SYMBOL_BYTES_MAX, (32 << 20), "bytes",  "names of functions that a worker remembers; files not used for long are forgotten") \
+        X(PROCESSES_MAX,          256, "entries", "processes of which a worker remembers where they execute; as above") \
         X(STACK_TEXT_MAX, (16 << 10), "bytes",    "one stack as text; cut")                                \
         X(LOG_TEXT_MAX,          2048, "bytes",   "one log record of a child; cut")                          \
         X(ERROR_DETAIL_MAX, (16 << 10), "bytes",  "detail of a failure, such as a verifier log's tail; cut at the front")

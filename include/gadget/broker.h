@@ -67,6 +67,8 @@ enum broker_type {
         BROKER_DONE,  /* no reply */
         BROKER_ID_NAME,
         BROKER_KERNEL_SYMBOLS,
+        BROKER_PROCESS,
+        BROKER_MAPPED_FILE,
         _BROKER_REQUEST_MAX,
 
         /* broker to worker, not asked for; sequence number 0 */
@@ -288,6 +290,38 @@ struct broker_shared_map {
         uint32_t value_size;
         uint32_t max_entries;
         uint32_t reserved;
+};
+
+/* PROCESS: struct broker_pair (pid, 0). Reply: struct broker_process, and as many struct
+ * broker_mapping: where it executes files. Both are for gadgets with a map of stacks, and about
+ * processes that the gadget may see; result: -ESRCH = it has ended. */
+struct broker_process {
+        uint64_t start_ns;   /* boot time at which the process began */
+        uint64_t start_code; /* the kernel's word on where its program lies; changes by execve() */
+        uint32_t n_mappings; /* at most LIMIT_MAPPINGS_MAX */
+        uint32_t n_missing;  /* that are more */
+};
+struct broker_mapping {
+        uint64_t start;
+        uint64_t end;
+        uint64_t offset; /* in the file, of the byte at start */
+        uint64_t inode;
+};
+
+/* Reply: an fd for reading the file that is mapped there, and struct broker_file. Only ELF files
+ * that everybody may read. */
+struct broker_mapped_file {
+        uint32_t pid;
+        uint32_t reserved;
+        uint64_t start_ns; /* as PROCESS said */
+        uint64_t start;
+        uint64_t end;
+};
+struct broker_file {
+        uint64_t dev;
+        uint64_t inode;
+        uint64_t size;
+        uint64_t mtime_ns;
 };
 
 /* HOOK has no struct: payload = a hook as text. Only when inspecting, where nothing is attached

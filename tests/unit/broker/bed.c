@@ -183,6 +183,7 @@ void make_good(struct example *m, enum broker_type type) {
         struct broker_pmu_request pmu = { .pmu = BROKER_PMU_KPROBE };
         struct broker_map_fd map_fd = { .map = MAP };
         struct broker_id_name id_name = { .id = 0 };
+        struct broker_mapped_file file = { .pid = (uint32_t)getpid() };
         uint64_t address = 0xffffffff81000000;
         struct broker_attach attach = { .prog = SOCKET_PROG };
         struct broker_bpf_other other = { .cmd = BPF_OBJ_GET };
@@ -244,6 +245,11 @@ void make_good(struct example *m, enum broker_type type) {
                 return make(m, type, &id_name, sizeof(id_name), NULL, 0);
         case BROKER_KERNEL_SYMBOLS:
                 return make(m, type, NULL, 0, &address, sizeof(address));
+        case BROKER_PROCESS:
+                pair.object = (uint32_t)getpid();
+                return make(m, type, &pair, sizeof(pair), NULL, 0);
+        case BROKER_MAPPED_FILE:
+                return make(m, type, &file, sizeof(file), NULL, 0);
         case BROKER_READY:
                 return make(m, type, NULL, 0, "\x80", 1);
         case BROKER_FAULT:

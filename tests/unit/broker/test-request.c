@@ -137,7 +137,8 @@ static void test_running_phase_is_small(void **state) {
                 BROKER_ITER_CREATE,    BROKER_BPF_OTHER,
                 BROKER_CLOSE,          BROKER_FAULT,
                 BROKER_DONE,           BROKER_ID_NAME,
-                BROKER_KERNEL_SYMBOLS,
+                BROKER_KERNEL_SYMBOLS, BROKER_PROCESS,
+                BROKER_MAPPED_FILE,
         };
         size_t n = 0;
 
