@@ -286,9 +286,13 @@ static int perform(struct request *request, struct error *err) {
         curl_easy_setopt(request->easy, CURLOPT_HEADERDATA, request);
         curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(request->easy, CURLOPT_WRITEDATA, request);
-        if (request->sink_offset > 0)
-                curl_easy_setopt(request->easy, CURLOPT_RESUME_FROM_LARGE,
-                                 (curl_off_t)request->sink_offset);
+        /* Not CURLOPT_RESUME_FROM: that makes an error of a server that sends it all again. */
+        if (request->sink_offset > 0) {
+                char range[32];
+
+                snprintf(range, sizeof(range), "%llu-", (unsigned long long)request->sink_offset);
+                curl_easy_setopt(request->easy, CURLOPT_RANGE, range);
+        }
         if (request->on_prepare)
                 request->on_prepare(request);
         r = curl_loop_add(request->session->curl, request->easy);
@@ -671,7 +675,11 @@ void request_on_finished(CURL *easy, CURLcode result) {
         request->is_transient = request->status == 429 || request->status >= 500;
         if (request->status == 401)
                 authenticate(request);
-        else if (is_redirect(request->status) && request->method <= REQUEST_HEAD)
+        else if (request->status == 416 && request->sink_offset > 0) {
+                request->received = 0; /* what is there is no beginning of it: from the start */
+                if (!schedule_retry(request))
+                        fail_status(request);
+        } else if (is_redirect(request->status) && request->method <= REQUEST_HEAD)
                 follow_redirect(request);
         else if (request->is_transient) {
                 if (!may_retry(request))

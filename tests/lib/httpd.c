@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "gadget/api.h"
 #include "image/digest.h"
+#include "image/manifest.h"
 
 #define LAYER_SIZE (12u << 10)
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
@@ -45,6 +46,16 @@ const char *const httpd_lie_names[_LIE_MAX] = {
         [LIE_HUGE_LAYER] = "blob past its limit",
         [LIE_HUGE_IMAGE] = "image past its limit",
         [LIE_SLOW] = "slow-loris",
+        [LIE_SLOW_HEAD] = "slow-loris in the headers",
+        [LIE_ENDLESS_HEAD] = "endless headers",
+        [LIE_CUT_MANIFEST] = "manifest cut once",
+        [LIE_TOKEN_LOOP] = "401 loop with tokens",
+        [LIE_REDIRECT_FILE] = "redirect to a file",
+        [LIE_LAYERS] = "129 layers",
+        [LIE_INDEX_HIDDEN] = "index in place of a manifest",
+        [LIE_URLS] = "urls on another host",
+        [LIE_NO_RANGE] = "cut once, no Range",
+        [LIE_RANGE_REFUSED] = "cut once, 416 for a Range",
         [LIE_PUSH_CUT] = "upload cut in a piece",
         [LIE_PUSH_BUSY] = "upload refused with 503",
         [LIE_PUSH_LOST] = "answer of an upload lost",
@@ -81,6 +92,12 @@ struct resource {
         size_t n;
 };
 
+#if defined(__aarch64__)
+#define TEST_ARCH "arm64"
+#else
+#define TEST_ARCH "amd64"
+#endif
+
 static const char config[] = "name: lie\n";
 
 static bool put(int fd, const void *data, size_t n) {
@@ -110,16 +127,37 @@ static bool put_text(int fd, const char *fmt, ...) {
 
 /* --- documents --- */
 
+/* What the index calls a manifest is an index, also by its Content-Type. */
+static void hide_index(struct httpd *h, size_t n) {
+        static const char inner[] =
+                "{\"schemaVersion\":2,\"mediaType\":\"" INDEX_TYPE "\",\"manifests\":[]}";
+        char digest[DIGEST_TEXT_MAX];
+
+        (void)digest_of(inner, strlen(inner), digest);
+        httpd_serve(h, digest, INDEX_TYPE, inner, strlen(inner));
+        h->manifest_type = INDEX_TYPE;
+        h->n_manifest = (size_t)snprintf(
+                h->manifest, n,
+                "{\"schemaVersion\":2,\"mediaType\":\"" INDEX_TYPE "\",\"manifests\":[{"
+                "\"mediaType\":\"" MANIFEST_TYPE "\",\"digest\":\"%s\",\"size\":%zu,"
+                "\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}}]}",
+                digest, strlen(inner), TEST_ARCH);
+}
+
 static void make_manifest(struct httpd *h) {
         const char *digest =
                 h->lie == LIE_DIGEST_PATH ? "sha256:../../../../etc/passwd" : h->layer_digest;
-        size_t n = 64 + (h->lie == LIE_MANY_LAYERS ? 100000u * 220 : 4096u);
+        size_t n = 64 + (h->lie == LIE_MANY_LAYERS ? 100000u * 220 : 65536u);
         int n_layers = h->lie == LIE_MANY_LAYERS  ? 100000
+                       : h->lie == LIE_LAYERS     ? MANIFEST_ENTRIES_MAX + 1
                        : h->lie == LIE_HUGE_IMAGE ? LIMIT_IMAGE_SIZE_MAX / LIMIT_BLOB_SIZE_MAX + 1
                                                   : 1;
-        char *out = malloc(n);
+        char *out = malloc(n), urls[128] = "";
         size_t at;
 
+        if (h->lie == LIE_URLS)
+                snprintf(urls, sizeof(urls), "\"urls\":[\"http://localhost:%u/elsewhere\"],",
+                         h->other_port);
         h->manifest_type = MANIFEST_TYPE;
         at = (size_t)snprintf(out, n,
                               "{\"schemaVersion\":2,\"mediaType\":\"" MANIFEST_TYPE
@@ -132,13 +170,14 @@ static void make_manifest(struct httpd *h) {
                 char other[DIGEST_TEXT_MAX];
 
                 (void)digest_of(&i, sizeof(i), other);
-                at += (size_t)snprintf(out + at, n - at,
-                                       "%s{\"mediaType\":\"" LAYER_TYPE
-                                       "\",\"digest\":\"%s\",\"size\":%u}",
-                                       i ? "," : "", h->lie == LIE_HUGE_IMAGE ? other : digest,
-                                       h->lie == LIE_HUGE_LAYER   ? LIMIT_BLOB_SIZE_MAX + 1u
-                                       : h->lie == LIE_HUGE_IMAGE ? LIMIT_BLOB_SIZE_MAX
-                                                                  : LAYER_SIZE);
+                at += (size_t)snprintf(
+                        out + at, n - at,
+                        "%s{\"mediaType\":\"" LAYER_TYPE "\",\"digest\":\"%s\",%s\"size\":%u}",
+                        i ? "," : "",
+                        h->lie == LIE_HUGE_IMAGE || h->lie == LIE_LAYERS ? other : digest, urls,
+                        h->lie == LIE_HUGE_LAYER   ? LIMIT_BLOB_SIZE_MAX + 1u
+                        : h->lie == LIE_HUGE_IMAGE ? LIMIT_BLOB_SIZE_MAX
+                                                   : LAYER_SIZE);
         }
         at += (size_t)snprintf(out + at, n - at, "]");
         if (h->lie == LIE_DEEP) {
@@ -157,17 +196,37 @@ static void make_manifest(struct httpd *h) {
                         out, n,
                         "{\"schemaVersion\":2,\"mediaType\":\"" INDEX_TYPE "\",\"manifests\":[{"
                         "\"mediaType\":\"" INDEX_TYPE "\",\"digest\":\"%s\",\"size\":10,"
-                        "\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}",
+                        "\"platform\":{\"os\":\"linux\",\"architecture\":\"" TEST_ARCH "\"}}]}",
                         h->layer_digest);
         }
+        if (h->lie == LIE_INDEX_HIDDEN)
+                hide_index(h, n);
         if (h->lie == LIE_CONTENT_TYPE)
                 h->manifest_type = INDEX_TYPE;
 }
 
 /* --- answers --- */
 
+static bool put_byte_by_byte(struct httpd *h, int fd, const void *data, size_t n) {
+        for (size_t i = 0; i < n && !h->is_ending; i++)
+                if (!put(fd, (const char *)data + i, 1) || poll(NULL, 0, 1000) < 0)
+                        return false;
+        return true;
+}
+
 static void answer_manifest(struct httpd *h, int fd) {
         uint64_t size = h->lie == LIE_HUGE_MANIFEST ? UINT64_C(1) << 30 : h->n_manifest;
+        static const char head[] = "HTTP/1.1 200 OK\r\nX-Name: value\r\nX-Name: value\r\n";
+
+        if (h->lie == LIE_SLOW_HEAD) {
+                (void)put_byte_by_byte(h, fd, head, strlen(head));
+                return;
+        }
+        if (h->lie == LIE_ENDLESS_HEAD) {
+                while (!h->is_ending && put(fd, head, strlen(head)))
+                        ;
+                return;
+        }
 
         put_text(fd,
                  "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %llu\r\n%s%s%s"
@@ -176,6 +235,10 @@ static void answer_manifest(struct httpd *h, int fd) {
                  h->lie == LIE_DIGEST_HEADER ? "Docker-Content-Digest: " : "",
                  h->lie == LIE_DIGEST_HEADER ? h->layer_digest : "",
                  h->lie == LIE_DIGEST_HEADER ? "\r\n" : "");
+        if (h->lie == LIE_CUT_MANIFEST && h->lied++ == 0) {
+                (void)put(fd, h->manifest, MIN(h->cut, h->n_manifest - 1));
+                return;
+        }
         if (!put(fd, h->manifest, h->n_manifest) || h->lie != LIE_HUGE_MANIFEST)
                 return;
         for (uint64_t sent = h->n_manifest; sent < size; sent += h->n_manifest)
@@ -183,18 +246,21 @@ static void answer_manifest(struct httpd *h, int fd) {
                         return;
 }
 
-static void put_slowly(struct httpd *h, int fd) {
-        for (size_t i = 0; i < LAYER_SIZE && !h->is_ending; i++)
-                if (!put(fd, h->layer + i, 1) || poll(NULL, 0, 1000) < 0)
-                        return;
-}
-
 static void answer_layer(struct httpd *h, int fd, size_t from) {
         size_t size = h->lie == LIE_SHORT  ? LAYER_SIZE / 2
                       : h->lie == LIE_LONG ? LAYER_SIZE + 16
                                            : LAYER_SIZE;
-        size_t n = size - MIN(from, size);
+        bool is_cut =
+                h->lie == LIE_CUT_ONCE || h->lie == LIE_NO_RANGE || h->lie == LIE_RANGE_REFUSED;
+        size_t n;
 
+        if (from > 0 && h->lie == LIE_RANGE_REFUSED) {
+                put_text(fd, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                return;
+        }
+        if (h->lie == LIE_NO_RANGE)
+                from = 0;
+        n = size - MIN(from, size);
         put_text(fd, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s",
                  from ? "206 Partial Content" : "200 OK", n,
                  h->lie == LIE_BOMB ? "Content-Encoding: gzip\r\n" : "");
@@ -202,8 +268,8 @@ static void answer_layer(struct httpd *h, int fd, size_t from) {
                 put_text(fd, "Content-Range: bytes %zu-%zu/%zu\r\n", from, size - 1, size);
         put_text(fd, "Connection: close\r\n\r\n");
         if (h->lie == LIE_SLOW)
-                put_slowly(h, fd);
-        else if (h->lie == LIE_CUT_ONCE && h->lied++ == 0)
+                (void)put_byte_by_byte(h, fd, h->layer, LAYER_SIZE);
+        else if (is_cut && h->lied++ == 0)
                 put(fd, h->layer, MIN(h->cut, n));
         else
                 put(fd, h->layer + from, n);
@@ -224,6 +290,15 @@ static bool lie_about_access(struct httpd *h, int fd, const char *request, bool 
                                 "localhost:%u/token\",service=\"s\"\r\nContent-Length: 0\r\n"
                                 "Connection: close\r\n\r\n",
                                 h->other_port);
+        if (h->lie == LIE_TOKEN_LOOP)
+                return put_text(fd,
+                                "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"http://"
+                                "127.0.0.1:%u/token\",service=\"s\"\r\nContent-Length: 0\r\n"
+                                "Connection: close\r\n\r\n",
+                                h->port);
+        if (strstr(request, "/blobs/") && h->lie == LIE_REDIRECT_FILE)
+                return put_text(fd, "HTTP/1.1 307 There\r\nLocation: file:///etc/passwd\r\n"
+                                    "Content-Length: 0\r\nConnection: close\r\n\r\n");
         if (h->lie == LIE_REDIRECT_LOOP)
                 return put_text(fd,
                                 "HTTP/1.1 307 Again\r\nLocation: http://127.0.0.1:%u/v2/again\r\n"
@@ -490,6 +565,8 @@ void httpd_set_cut(struct httpd *h, size_t bytes) {
 
 void httpd_set_other(struct httpd *h, const struct httpd *other) {
         h->other_port = other->port;
+        free(h->manifest);
+        make_manifest(h); /* it may name the other */
 }
 
 unsigned int httpd_requests(const struct httpd *h) {

@@ -30,13 +30,23 @@ enum httpd_lie {
         LIE_REDIRECT_LOOP,
         LIE_REDIRECT_AWAY, /* the layer is on another host */
         LIE_REDIRECT_LINK_LOCAL,
-        LIE_HUGE_LAYER,   /* one byte more than a blob may have */
-        LIE_HUGE_IMAGE,   /* layers that are too much together */
-        LIE_SLOW,         /* a byte a second */
-        LIE_PUSH_CUT,     /* the connection breaks in the middle of the first piece of an upload */
-        LIE_PUSH_BUSY,    /* 503 for the first piece, of which nothing is taken */
-        LIE_PUSH_LOST,    /* the first piece is taken, the answer never comes */
-        LIE_PUSH_AMNESIA, /* after the first piece the upload is not known any more, once */
+        LIE_HUGE_LAYER,    /* one byte more than a blob may have */
+        LIE_HUGE_IMAGE,    /* layers that are too much together */
+        LIE_SLOW,          /* a byte a second */
+        LIE_SLOW_HEAD,     /* headers, a byte a second */
+        LIE_ENDLESS_HEAD,  /* headers without an end */
+        LIE_CUT_MANIFEST,  /* the manifest ends after httpd->cut bytes, the first time */
+        LIE_TOKEN_LOOP,    /* gives tokens and takes none */
+        LIE_REDIRECT_FILE, /* the layer is at file:///etc/passwd */
+        LIE_LAYERS,        /* one layer more than a manifest may have */
+        LIE_INDEX_HIDDEN,  /* what an index calls a manifest is an index */
+        LIE_URLS,          /* descriptors with urls on another host */
+        LIE_NO_RANGE,      /* like LIE_CUT_ONCE, and knows no Range */
+        LIE_RANGE_REFUSED, /* like LIE_CUT_ONCE, and answers a Range with 416 */
+        LIE_PUSH_CUT,      /* the connection breaks in the middle of the first piece of an upload */
+        LIE_PUSH_BUSY,     /* 503 for the first piece, of which nothing is taken */
+        LIE_PUSH_LOST,     /* the first piece is taken, the answer never comes */
+        LIE_PUSH_AMNESIA,  /* after the first piece the upload is not known any more, once */
         _LIE_MAX,
 };
 extern const char *const httpd_lie_names[_LIE_MAX];

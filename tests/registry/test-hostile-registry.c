@@ -39,7 +39,17 @@ static const struct {
         { LIE_HUGE_LAYER, "more than 268435456" },
         { LIE_HUGE_IMAGE, "the image has more than 1073741824 bytes" },
         { LIE_SLOW, "time given" },
+        { LIE_SLOW_HEAD, "time given" },
+        { LIE_ENDLESS_HEAD, "127.0.0.1" },
+        { LIE_TOKEN_LOOP, "authentication required" },
+        { LIE_REDIRECT_FILE, "neither http nor https" },
+        { LIE_LAYERS, "more than 128" },
+        { LIE_INDEX_HIDDEN, "announced" },
+        { LIE_URLS, NULL }, /* ignored: what is fetched is fetched here */
 };
+
+#define LIE_TIME_MAX (30 * NSEC_PER_SEC)
+#define DAEMON_MEMORY_MAX_KIB (128u << 10)
 
 static void log_in(struct env *env, uint16_t port) {
         cleanup_close int fd = open(env->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -52,12 +62,26 @@ static void log_in(struct env *env, uint16_t port) {
         setenv("REGISTRY_AUTH_FILE", env_path(env, "/auth.json"), 1);
 }
 
-/* Every blob that is there is what its name says. */
+/* Every blob that is there is what its name says, and nothing half-fetched is left that turned out
+ * to be bad. */
 static void assert_store_is_sound(struct env *env) {
         json_t *report = env_ctl_json(env, "image", "fsck", "-o", "json", NULL);
 
         assert_int_equal(json_array_size(row_get(report, "quarantined")), 0);
         json_decref(report);
+}
+
+/* The most that gadgetd ever had in memory. */
+static unsigned long peak_kib(struct env *env) {
+        cleanup_buf struct buf text = BUF_INIT(16384);
+        const char *at;
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/status", run_pid(env->daemon));
+        assert_int_equal(read_file_at(AT_FDCWD, path, &text), 0);
+        at = memmem(text.data, text.len, "VmHWM:", 6);
+        assert_non_null(at);
+        return strtoul(at + 6, NULL, 10);
 }
 
 static struct run *pull(struct env *env, const struct httpd *httpd, const char *name) {
@@ -70,54 +94,89 @@ static struct run *pull(struct env *env, const struct httpd *httpd, const char *
         return run;
 }
 
+static void tell_lie(struct env *env, size_t i) {
+        struct httpd *httpd = httpd_new(cases[i].lie), *bystander = httpd_new(LIE_NONE);
+        uint64_t start = now_ns();
+        struct run *run;
+        char name[32];
+
+        snprintf(name, sizeof(name), "lie%zu", i);
+        httpd_set_other(httpd, bystander);
+        log_in(env, httpd_port(httpd));
+        run = pull(env, httpd, name);
+        print_message("%-34s exit %d, %llu ms, %u requests: %.90s\n", httpd_lie_names[cases[i].lie],
+                      run_exit(run), (unsigned long long)((now_ns() - start) / NSEC_PER_MSEC),
+                      httpd_requests(httpd), run_err(run));
+        if ((run_exit(run) != 0) != (cases[i].says != NULL))
+                run_fail(run, "%s", httpd_lie_names[cases[i].lie]);
+        if (cases[i].says && !strstr(run_err(run), cases[i].says))
+                run_fail(run, "does not say '%s'", cases[i].says);
+        assert_true(now_ns() - start < LIE_TIME_MAX);
+        assert_null(strstr(run_err(run), "secret"));
+        assert_int_equal(httpd_requests(bystander), 0);
+        httpd_free(httpd);
+        httpd_free(bystander);
+        assert_store_is_sound(env);
+        env_ctl(env, 0, "image", "prune", "--all", NULL);
+}
+
+/* Each ends in time, with the store sound, and without a word to anybody else. */
 static void test_every_lie(void **state) {
         struct env *env = *state;
 
         test_needs(NEED_ROOT);
         env_start(env, NULL);
-        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                struct httpd *httpd = httpd_new(cases[i].lie);
-                uint64_t start = now_ns();
-                struct run *run;
-                char name[32];
-
-                snprintf(name, sizeof(name), "lie%zu", i);
-                log_in(env, httpd_port(httpd));
-                run = pull(env, httpd, name);
-                print_message("%-34s exit %d, %llu ms, %u requests: %.90s\n",
-                              httpd_lie_names[cases[i].lie], run_exit(run),
-                              (unsigned long long)((now_ns() - start) / NSEC_PER_MSEC),
-                              httpd_requests(httpd), run_err(run));
-                if ((run_exit(run) != 0) != (cases[i].says != NULL))
-                        run_fail(run, "%s", httpd_lie_names[cases[i].lie]);
-                if (cases[i].says && !strstr(run_err(run), cases[i].says))
-                        run_fail(run, "does not say '%s'", cases[i].says);
-                assert_null(strstr(run_err(run), "secret"));
-                httpd_free(httpd);
-                assert_store_is_sound(env);
-                env_ctl(env, 0, "image", "prune", "--all", NULL);
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                tell_lie(env, i);
+        print_message("gadgetd had at most %lu KiB\n", peak_kib(env));
+        assert_true(peak_kib(env) < DAEMON_MEMORY_MAX_KIB);
         env_stop(env);
 }
 
-/* Cut at every KiB: the second request asks for the rest only. */
-static void test_cut_at_every_kib(void **state) {
+/* Cut anywhere, the manifest is asked for again. */
+static void test_cut_manifest(void **state) {
         struct env *env = *state;
 
         test_needs(NEED_ROOT);
         env_start(env, NULL);
         unsetenv("REGISTRY_AUTH_FILE");
-        for (size_t kib = 1; kib < 12; kib++) {
-                struct httpd *httpd = httpd_new(LIE_CUT_ONCE);
+        for (size_t cut = 0; cut < 640; cut += 64) {
+                struct httpd *httpd = httpd_new(LIE_CUT_MANIFEST);
                 struct run *run;
                 char name[32];
 
-                httpd_set_cut(httpd, kib << 10);
-                snprintf(name, sizeof(name), "cut%zu", kib);
+                httpd_set_cut(httpd, cut);
+                snprintf(name, sizeof(name), "manifest%zu", cut);
                 run = pull(env, httpd, name);
                 if (run_exit(run) != 0)
-                        run_fail(run, "not resumed at %zu KiB", kib);
-                assert_true(httpd_ranges(httpd) >= 1);
+                        run_fail(run, "not fetched again when cut at %zu", cut);
+                httpd_free(httpd);
+                assert_store_is_sound(env);
+        }
+        env_stop(env);
+}
+
+/* Cut at every KiB: the second request asks for the rest only. Whoever does not know that, or will
+ * not, is asked for all of it. */
+static void test_cut_at_every_kib(void **state) {
+        static const enum httpd_lie lies[] = { LIE_CUT_ONCE, LIE_NO_RANGE, LIE_RANGE_REFUSED };
+        struct env *env = *state;
+
+        test_needs(NEED_ROOT);
+        env_start(env, NULL);
+        unsetenv("REGISTRY_AUTH_FILE");
+        for (size_t i = 0; i < 12 * ARRAY_SIZE(lies); i++) {
+                struct httpd *httpd = httpd_new(lies[i / 12]);
+                struct run *run;
+                char name[32];
+
+                httpd_set_cut(httpd, (i % 12) << 10);
+                snprintf(name, sizeof(name), "cut%zu", i);
+                run = pull(env, httpd, name);
+                if (run_exit(run) != 0)
+                        run_fail(run, "%s: not resumed at %zu KiB", httpd_lie_names[lies[i / 12]],
+                                 i % 12);
+                assert_int_equal(httpd_ranges(httpd), i % 12 > 0);
                 httpd_free(httpd);
                 assert_store_is_sound(env);
                 env_ctl(env, 0, "image", "prune", "--all", NULL);
@@ -178,6 +237,7 @@ static void test_transfers_are_limited(void **state) {
 
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_every_lie),
+        ENV_TEST(test_cut_manifest),
         ENV_TEST(test_cut_at_every_kib),
         ENV_TEST(test_credentials_stay),
         ENV_TEST(test_transfers_are_limited),
