@@ -347,14 +347,14 @@ static int find(struct gadget_client *client, const char *field, struct field_re
         return 0;
 }
 
-static int find_number(struct gadget_client *client, const char *field, struct number *ret) {
+static int find_number(struct gadget_client *client, const char *field, struct value *ret) {
         struct field_ref ref;
         int r = find(client, field, &ref);
 
         if (r < 0)
                 return r;
-        *ret = row_number(&client->row, &ref);
-        if (ret->type == VALUE_NONE)
+        *ret = row_value(&client->row, &ref);
+        if (!value_is_number(ret))
                 return error_set(&client->err, ERROR_INVALID, -EINVAL, "field '%.64s' is no number",
                                  field);
         return 0;
@@ -366,19 +366,19 @@ static int out_of_range(struct gadget_client *client, const char *field) {
 }
 
 int gadget_client_get_u64(struct gadget_client *client, const char *field, uint64_t *ret) {
-        struct number n;
+        struct value n;
         int r = find_number(client, field, &n);
 
         if (r < 0)
                 return r;
-        if (n.type != VALUE_UINT && n.type != VALUE_BOOL)
+        if (n.type != VALUE_UINT)
                 return out_of_range(client, field);
         *ret = n.u;
         return 0;
 }
 
 int gadget_client_get_i64(struct gadget_client *client, const char *field, int64_t *ret) {
-        struct number n;
+        struct value n;
         int r = find_number(client, field, &n);
 
         if (r < 0)
@@ -390,7 +390,7 @@ int gadget_client_get_i64(struct gadget_client *client, const char *field, int64
 }
 
 int gadget_client_get_double(struct gadget_client *client, const char *field, double *ret) {
-        struct number n;
+        struct value n;
         int r = find_number(client, field, &n);
 
         if (r < 0)
@@ -402,16 +402,17 @@ int gadget_client_get_double(struct gadget_client *client, const char *field, do
 int gadget_client_get_bytes(struct gadget_client *client, const char *field, const void **ret,
                             size_t *ret_n) {
         struct field_ref ref;
-        struct bytes b;
+        struct value v;
         int r = find(client, field, &ref);
 
         if (r < 0)
                 return r;
-        if (!row_bytes(&client->row, &ref, &b))
+        v = row_value(&client->row, &ref);
+        if (v.type != VALUE_BYTES)
                 return error_set(&client->err, ERROR_INVALID, -EINVAL,
                                  "field '%.64s' is neither text nor binary", field);
-        *ret = b.data;
-        *ret_n = b.len;
+        *ret = v.bytes.data;
+        *ret_n = v.bytes.len;
         return 0;
 }
 

@@ -2,8 +2,8 @@
 /* What render-compile.c makes and render.c runs. Inside client/ only. */
 #pragma once
 
+#include "base/format.h"
 #include "client/column.h"
-#include "client/format.h"
 #include "client/render.h"
 
 /* How text is made safe. */

@@ -10,10 +10,10 @@
 #include <endian.h>
 #include <math.h>
 
+#include "base/rendered.h"
 #include "base/text.h"
 #include "client/histogram.h"
 #include "client/render-program.h"
-#include "client/rendered.h"
 #include "gadget/event-ring.h"
 #include "ipc/mp.h"
 
@@ -458,8 +458,9 @@ static bool memo_fill(struct renderer *renderer, const struct program *program, 
                       struct memo_slot *slot, uint64_t v, enum number sign) {
         struct buf *b = &renderer->scratch;
         cleanup_buf struct buf plain = BUF_INIT(SCRATCH_MAX);
+        struct rendering rendering = schema_rendering(op->field);
 
-        rendered_append(&plain, op->field, v, sign == NUMBER_NEGATIVE);
+        rendered_append(&plain, &rendering, v, sign == NUMBER_NEGATIVE);
         buf_reset(b);
         if (program->style == STYLE_JSON)
                 text_append_json(b, plain.data, plain.len);

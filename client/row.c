@@ -2,9 +2,10 @@
 #include "client/row.h"
 
 #include <math.h>
+#include <strings.h>
 
+#include "base/rendered.h"
 #include "base/text.h"
-#include "client/rendered.h"
 
 #define NEST_MAX 16u
 
@@ -29,12 +30,13 @@ int row_next(const struct schema_stream *stream, struct bytes *rows, struct row 
 
 int field_find(const struct schema_stream *stream, const char *name, struct field_ref *ret) {
         for (uint32_t i = 0; i < stream->n_fields; i++)
-                if (str_eq(stream->fields[i].name, name)) {
+                if (strcasecmp(stream->fields[i].name, name) == 0) {
                         *ret = (struct field_ref){ &stream->fields[i], i, false };
                         return 0;
                 }
         for (uint32_t i = 0; i < stream->n_fields; i++)
-                if (stream->fields[i].target[0] && str_eq(stream->fields[i].target, name)) {
+                if (stream->fields[i].target[0] &&
+                    strcasecmp(stream->fields[i].target, name) == 0) {
                         *ret = (struct field_ref){ &stream->fields[i], i, true };
                         return 0;
                 }
@@ -59,61 +61,30 @@ static bool element_of(const struct row *row, const struct field_ref *ref, struc
         return mp_read(&r, ret) == 0;
 }
 
-static struct number number_of(const struct mp_value *v) {
-        switch (v->type) {
+struct value row_value(const struct row *row, const struct field_ref *ref) {
+        struct mp_value v;
+
+        if (!element_of(row, ref, &v))
+                return (struct value){ .type = VALUE_NONE };
+        switch (v.type) {
         case MP_UINT:
-                return (struct number){ VALUE_UINT, { .u = v->u } };
+                return (struct value){ .type = VALUE_UINT, .u = v.u };
         case MP_INT:
-                return (struct number){ VALUE_INT, { .i = v->i } };
+                return (struct value){ .type = VALUE_INT, .i = v.i };
         case MP_FLOAT:
-                return (struct number){ VALUE_FLOAT, { .f = v->f } };
+                return (struct value){ .type = VALUE_FLOAT, .f = v.f };
         case MP_BOOL:
-                return (struct number){ VALUE_BOOL, { .u = v->b } };
-        case MP_NIL:
+                return (struct value){ .type = VALUE_UINT, .u = v.b };
         case MP_STR:
         case MP_BIN:
+                return (struct value){ .type = VALUE_BYTES, .bytes = BYTES(v.data, v.n) };
+        case MP_NIL:
         case MP_ARRAY:
         case MP_MAP:
         case MP_EXT:
                 break;
         }
-        return (struct number){ VALUE_NONE, { 0 } };
-}
-
-struct number row_number(const struct row *row, const struct field_ref *ref) {
-        struct mp_value v;
-
-        if (!element_of(row, ref, &v))
-                return (struct number){ VALUE_NONE, { 0 } };
-        return number_of(&v);
-}
-
-static double as_double(struct number n) {
-        return n.type == VALUE_FLOAT ? n.f : n.type == VALUE_INT ? (double)n.i : (double)n.u;
-}
-
-int number_compare(struct number a, struct number b) {
-        if (a.type == VALUE_FLOAT || b.type == VALUE_FLOAT) {
-                double x = as_double(a), y = as_double(b);
-
-                return (x > y) - (x < y);
-        }
-        /* What is below zero is an INT, and nothing else is. */
-        if (a.type == VALUE_INT || b.type == VALUE_INT) {
-                if (a.type != b.type)
-                        return a.type == VALUE_INT ? -1 : 1;
-                return (a.i > b.i) - (a.i < b.i);
-        }
-        return (a.u > b.u) - (a.u < b.u);
-}
-
-bool row_bytes(const struct row *row, const struct field_ref *ref, struct bytes *ret) {
-        struct mp_value v;
-
-        if (!element_of(row, ref, &v) || (v.type != MP_STR && v.type != MP_BIN))
-                return false;
-        *ret = BYTES(v.data, v.n);
-        return true;
+        return (struct value){ .type = VALUE_NONE };
 }
 
 static void append_bin(struct buf *b, const struct schema_field *field, const struct mp_value *v) {
@@ -184,13 +155,14 @@ static void append_value(struct mp_reader *r, const struct schema_field *field, 
 void row_append_text(const struct row *row, const struct field_ref *ref, struct format_clock *clock,
                      struct buf *b) {
         struct mp_reader r = { row->elements[ref->index], row->elements[ref->index + 1] };
-        struct number n = row_number(row, ref);
+        struct rendering rendering = schema_rendering(ref->field);
+        struct value n = row_value(row, ref);
         uint8_t text[FORMAT_MAX];
 
         if (!ref->is_rendered || (n.type != VALUE_UINT && n.type != VALUE_INT))
                 append_value(&r, ref->field, b, 0);
         else if (ref->field->render != RENDER_TIMESTAMP)
-                rendered_append(b, ref->field, n.u, n.type == VALUE_INT);
+                rendered_append(b, &rendering, n.u, n.type == VALUE_INT);
         else if (n.type == VALUE_UINT)
                 buf_append(b, text, (size_t)(format_timestamp(clock, text, n.u) - text));
         else

@@ -6,7 +6,8 @@
 #pragma once
 
 #include "base/buf.h"
-#include "client/format.h"
+#include "base/format.h"
+#include "base/value.h"
 #include "client/schema.h"
 #include "ipc/mp.h"
 
@@ -27,28 +28,15 @@ struct field_ref {
         bool is_rendered;
 };
 
-/* 0, or -ENOENT; fields come before targets. */
+/* 0, or -ENOENT; fields come before targets. Names do not care about case. */
 int field_find(const struct schema_stream *stream, const char *name, struct field_ref *ret);
 
 /* The nearest name that the stream has, or NULL. */
 const char *field_nearest(const struct schema_stream *stream, const char *name);
 
-enum value_type { VALUE_NONE, VALUE_INT, VALUE_UINT, VALUE_FLOAT, VALUE_BOOL };
-
-/* A number or bool, rendered or not; VALUE_INT only for what is below zero. */
-struct number {
-        enum value_type type;
-        union {
-                uint64_t u;
-                int64_t i;
-                double f;
-        };
-};
-struct number row_number(const struct row *row, const struct field_ref *ref);
-int number_compare(struct number a, struct number b);
-
-/* The bytes of a str or bin, which live as long as the row; false for other values. */
-bool row_bytes(const struct row *row, const struct field_ref *ref, struct bytes *ret);
+/* Numbers (bools are 0 or 1; VALUE_INT only for what is below zero), and the bytes of a str or bin,
+ * which live as long as the row. VALUE_NONE for everything else, such as arrays. */
+struct value row_value(const struct row *row, const struct field_ref *ref);
 
 /* Any value as text, not escaped: what JSON shows between its quotes. Elements of arrays are joined
  * by spaces. */

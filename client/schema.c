@@ -531,3 +531,16 @@ const char *annotation_get(const struct annotations *annotations, const char *ke
                         return annotations->items[i].value;
         return NULL;
 }
+
+struct rendering schema_rendering(const struct schema_field *field) {
+        const struct schema_enum *e = field->enumeration;
+
+        return (struct rendering){
+                .render = field->render,
+                .is_set = e && e->is_set,
+                .separator =
+                        annotation_get(&field->annotations, "ebpf.formatter.bitfield.separator"),
+                .values = e ? e->values : NULL,
+                .n_values = e ? e->n_values : 0,
+        };
+}

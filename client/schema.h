@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/rendered.h"
 #include "gadget/api.h"
 #include "gadget/schema.h"
 
@@ -19,11 +20,6 @@ struct annotation {
 struct annotations {
         struct annotation *items;
         uint32_t n;
-};
-
-struct enum_value {
-        const char *name;
-        int64_t value;
 };
 
 struct schema_enum {
@@ -90,3 +86,6 @@ DEFINE_CLEANUP(struct schema, schema_free)
 
 /* NULL when there is no such annotation. */
 const char *annotation_get(const struct annotations *annotations, const char *key);
+
+/* How the field's integers are rendered; lives as long as the schema. */
+struct rendering schema_rendering(const struct schema_field *field);

@@ -43,46 +43,29 @@ struct selection {
 
 /* --- options --- */
 
-/* The next part of "a;x:b,c" that speaks of this source, without its prefix. A prefix holds up to
- * the next ';'. */
-static char *part_for(const struct schema *schema, const struct schema_stream *stream,
-                      const char *text) {
-        struct buf out = BUF_INIT(LIMIT_PARAM_VALUE_MAX + 16);
+/* Another array has the field: the key is for that one. */
+static bool is_elsewhere(const struct schema *schema, const struct source *source,
+                         const char *name) {
+        struct field_ref ref;
 
-        while (text && *text) {
-                size_t n = strcspn(text, ";");
-                const struct schema_stream *named = NULL;
-                size_t n_name = 0;
-
-                for (uint32_t i = 0; i < schema->n_streams && !named; i++) {
-                        n_name = strlen(schema->streams[i].name);
-                        if (n > n_name && text[n_name] == ':' &&
-                            memcmp(text, schema->streams[i].name, n_name) == 0)
-                                named = &schema->streams[i];
-                }
-                if (!named || named == stream) {
-                        size_t skip = named ? n_name + 1 : 0;
-
-                        if (out.len > 0)
-                                buf_puts(&out, ",");
-                        buf_append(&out, text + skip, n - skip);
-                }
-                text += n + (text[n] == ';');
-        }
-        if (out.len == 0) {
-                buf_done(&out);
-                return strdup("");
-        }
-        return buf_steal_string(&out);
+        for (uint32_t i = 0; i < schema->n_streams; i++)
+                if (&schema->streams[i] != source->stream &&
+                    schema->streams[i].kind != STREAM_TRACER &&
+                    field_find(&schema->streams[i], name, &ref) == 0)
+                        return true;
+        return false;
 }
 
-static int add_key(struct source *source, const char *text, struct error *err) {
+static int add_key(const struct schema *schema, struct source *source, const char *text,
+                   struct error *err) {
         const char *name = text + (*text == '-' || *text == '+'), *near;
         struct sort_key *key = &source->keys[source->n_keys];
 
         if (source->n_keys == KEYS_MAX)
                 return error_set(err, ERROR_USAGE, -EINVAL, "sort: more than %d fields", KEYS_MAX);
         if (field_find(source->stream, name, &key->ref) < 0) {
+                if (is_elsewhere(schema, source, name))
+                        return 0;
                 near = field_nearest(source->stream, name);
                 error_set(err, ERROR_USAGE, -EINVAL, "sort: data source '%s' has no field '%.64s'",
                           source->stream->name, name);
@@ -95,32 +78,59 @@ static int add_key(struct source *source, const char *text, struct error *err) {
         return 0;
 }
 
-static int read_sort(const struct schema *schema, struct source *source, const char *sort,
-                     struct error *err) {
-        cleanup_free char *text = part_for(schema, source->stream, sort);
-        char *rest = text;
-        int r = 0;
+/* The option's text for this source; *ret is NULL when there is none. */
+static int option_for(const struct schema *schema, const struct source *source,
+                      const struct run_options *options, enum run_option option, char **ret,
+                      struct error *err) {
+        const char *names[LIMIT_STREAMS_MAX];
+        int r;
 
-        if (!text)
-                return -ENOMEM;
+        for (uint32_t i = 0; i < schema->n_streams; i++)
+                names[i] = schema->streams[i].name;
+        r = run_options_for_source(options, option, source->stream->name, names, schema->n_streams,
+                                   ret);
+        return r < 0 ? error_set(err, ERROR_INTERNAL, r, "out of memory") : 0;
+}
+
+static int read_filter(const struct schema *schema, struct source *source,
+                       const struct run_options *options, struct error *err) {
+        cleanup_free char *terms = NULL, *expression = NULL;
+        int r;
+
+        r = option_for(schema, source, options, RUN_OPTION_FILTER, &terms, err);
+        if (r == 0)
+                r = option_for(schema, source, options, RUN_OPTION_FILTER_EXPR, &expression, err);
+        return r < 0 ? r
+                     : row_filter_new(schema, source->stream, terms, expression, &source->filter,
+                                      err);
+}
+
+static int read_sort(const struct schema *schema, struct source *source,
+                     const struct run_options *options, struct error *err) {
+        cleanup_free char *text = NULL;
+        char *rest;
+        int r;
+
+        r = option_for(schema, source, options, RUN_OPTION_SORT, &text, err);
+        rest = text;
         while (r == 0 && rest) {
-                const char *name = strsep(&rest, ",");
+                const char *name = strsep(&rest, ",;");
 
                 if (*name)
-                        r = add_key(source, name, err);
+                        r = add_key(schema, source, name, err);
         }
         return r;
 }
 
-static int read_max(const struct schema *schema, struct source *source, const char *max,
-                    struct error *err) {
-        cleanup_free char *text = part_for(schema, source->stream, max);
+static int read_max(const struct schema *schema, struct source *source,
+                    const struct run_options *options, struct error *err) {
+        cleanup_free char *text = NULL;
+        int r;
 
-        if (!text)
-                return -ENOMEM;
+        r = option_for(schema, source, options, RUN_OPTION_MAX_ENTRIES, &text, err);
         source->max_rows = UINT64_MAX;
-        if (!text[0])
-                return 0;
+        if (r < 0 || !text)
+                return r;
         if (parse_u64(text, 0, UINT32_MAX, &source->max_rows) < 0)
                 return error_set(err, ERROR_USAGE, -EINVAL,
                                  "max-entries: '%.64s' is not a number from 0 to %u", text,
@@ -131,38 +141,51 @@ static int read_max(const struct schema *schema, struct source *source, const ch
 }
 
 static int source_init(struct source *source, const struct schema *schema,
-                       const struct schema_stream *stream, const struct selection_options *options,
-                       struct error *err) {
-        bool is_array = stream->kind != STREAM_TRACER;
+                       const struct schema_stream *stream, const struct run_options *options,
+                       bool is_whole, struct error *err) {
         int r;
 
-        *source = (struct source){ .stream = stream, .bytes = BUF_INIT(SELECTION_HELD_MAX) };
-        r = row_filter_new(schema, stream, options->filter, options->filter_expr, &source->filter,
-                           err);
+        *source = (struct source){ .stream = stream,
+                                   .max_rows = UINT64_MAX,
+                                   .bytes = BUF_INIT(SELECTION_HELD_MAX) };
+        r = read_filter(schema, source, options, err);
+        /* The rows of a tracer have no end. */
+        if (stream->kind == STREAM_TRACER && !is_whole)
+                return r;
         if (r == 0)
-                r = read_sort(schema, source, options->sort, err);
+                r = read_sort(schema, source, options, err);
         if (r == 0)
-                r = read_max(schema, source, options->max_entries, err);
-        if (!is_array && !options->is_whole)
-                source->n_keys = 0;
-        if (!is_array && source->n_keys == 0)
-                source->max_rows = UINT64_MAX;
+                r = read_max(schema, source, options, err);
         source->holds = source->n_keys > 0;
         return r;
 }
 
-int selection_new(const struct schema *schema, const struct selection_options *options,
-                  struct selection **ret, struct error *err) {
-        cleanup(selection_freep) struct selection *selection = calloc(1, sizeof(*selection));
+static int check(const struct schema *schema, const struct run_options *options, bool is_whole,
+                 struct error *err) {
+        struct run_source sources[LIMIT_STREAMS_MAX];
 
+        for (uint32_t i = 0; i < schema->n_streams; i++)
+                sources[i] =
+                        (struct run_source){ schema->streams[i].name, schema->streams[i].kind };
+        return run_options_check(options, sources, schema->n_streams, is_whole, err);
+}
+
+int selection_new(const struct schema *schema, const struct run_options *options, bool is_whole,
+                  struct selection **ret, struct error *err) {
+        cleanup(selection_freep) struct selection *selection = NULL;
+        int r;
+
+        r = check(schema, options, is_whole, err);
+        if (r < 0)
+                return r;
+        selection = calloc(1, sizeof(*selection));
         if (!selection)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
         selection->out = BUF_INIT(SELECTION_HELD_MAX + RENDER_SLACK);
         for (uint32_t i = 0; i < schema->n_streams; i++) {
-                int r;
-
                 selection->n_sources = i + 1;
-                r = source_init(&selection->sources[i], schema, &schema->streams[i], options, err);
+                r = source_init(&selection->sources[i], schema, &schema->streams[i], options,
+                                is_whole, err);
                 if (r < 0)
                         return r;
         }
@@ -208,16 +231,9 @@ static bool hold(struct source *source, struct bytes encoded) {
 }
 
 static int compare_key(const struct sort_key *key, const struct row *x, const struct row *y) {
-        struct number a = row_number(x, &key->ref), b = row_number(y, &key->ref);
-        struct bytes s = { 0 }, t = { 0 };
-        int r;
+        struct value a = row_value(x, &key->ref), b = row_value(y, &key->ref);
 
-        if (a.type != VALUE_NONE && b.type != VALUE_NONE)
-                return number_compare(a, b);
-        if (!row_bytes(x, &key->ref, &s) || !row_bytes(y, &key->ref, &t))
-                return 0;
-        r = memcmp(s.data, t.data, MIN(s.len, t.len));
-        return r ? r : (s.len > t.len) - (s.len < t.len);
+        return value_compare(&a, &b);
 }
 
 static int compare_held(const void *p, const void *q, void *arg) {

@@ -5,23 +5,18 @@
  */
 #pragma once
 
+#include "base/run-options.h"
 #include "client/row.h"
 
 /* Rows of one array that are held for sorting; what is beyond is left out and counted. */
 #define SELECTION_HELD_MAX (256u << 20)
 
-struct selection_options {
-        const char *filter; /* NULL = not given, as for all of them */
-        const char *filter_expr;
-        const char *sort;
-        const char *max_entries;
-        bool is_whole; /* there is an end (a recording): rows of tracers can be sorted as well */
-};
-
 struct selection;
 
-/* schema is borrowed. -EINVAL says what is wrong with an option. */
-int selection_new(const struct schema *schema, const struct selection_options *options,
+/* Of the options filter, filter-expr, sort and max-entries are looked at. is_whole: there is an end
+ * (a recording), so that rows of tracers can be sorted as well. schema is borrowed. -EINVAL says
+ * what is wrong with an option. */
+int selection_new(const struct schema *schema, const struct run_options *options, bool is_whole,
                   struct selection **ret, struct error *err);
 struct selection *selection_free(struct selection *selection);
 DEFINE_CLEANUP(struct selection, selection_free)

@@ -2,7 +2,7 @@
 /* `gadgetctl image ...` and `tag`. */
 #include <stdio.h>
 
-#include "client/format.h"
+#include "base/format.h"
 #include "client/schema.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/print.h"

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "client/format.h"
+#include "base/format.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/object.h"
 #include "gadgetctl/print.h"

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <strings.h>
 
+#include "base/format.h"
 #include "base/text.h"
-#include "client/format.h"
 #include "ipc/mp.h"
 
 #define TEXT_MAX (64u << 20)

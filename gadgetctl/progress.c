@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "client/format.h"
+#include "base/format.h"
 
 #define REDRAW_NS (100 * NSEC_PER_MSEC)
 #define BAR_WIDTH 30

@@ -25,17 +25,18 @@ static enum output_mode mode_of(const struct args *args) {
 
 static int init_selection(struct row_output *output, const struct args *args, int flags,
                           struct error *err) {
-        struct selection_options options = {
-                .filter = args->run_options[RUN_OPTION_FILTER],
-                .filter_expr = args->run_options[RUN_OPTION_FILTER_EXPR],
-                .sort = args->run_options[RUN_OPTION_SORT],
-                .max_entries = args->run_options[RUN_OPTION_MAX_ENTRIES],
-                .is_whole = flags & ROW_OUTPUT_WHOLE,
-        };
+        static const enum run_option ours[] = { RUN_OPTION_FILTER, RUN_OPTION_FILTER_EXPR,
+                                                RUN_OPTION_SORT, RUN_OPTION_MAX_ENTRIES };
+        struct run_options options = { { NULL } };
+        bool any = false;
 
-        if (!options.filter && !options.filter_expr && !options.sort && !options.max_entries)
-                return 0;
-        return selection_new(output->schema, &options, &output->selection, err);
+        for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+                options.values[ours[i]] = args->run_options[ours[i]];
+                any |= args->run_options[ours[i]] != NULL;
+        }
+        return any ? selection_new(output->schema, &options, flags & ROW_OUTPUT_WHOLE,
+                                   &output->selection, err)
+                   : 0;
 }
 
 int row_output_init(struct row_output *output, const struct args *args, struct bytes schema,

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "policy/yaml-file.h"
 
-bool pattern_matches(const char *pattern, const char *text) {
+bool image_pattern_matches(const char *pattern, const char *text) {
         const char *star = NULL, *resume = NULL;
 
         while (*text) {
@@ -240,8 +240,8 @@ const struct policy_rule *image_policy_find(const struct image_policy *policy,
         if (colon && (!slash || colon > slash))
                 *colon = '\0';
         for (size_t i = 0; i < policy->n_rules; i++)
-                if (pattern_matches(policy->rules[i].match, reference) ||
-                    pattern_matches(policy->rules[i].match, repository))
+                if (image_pattern_matches(policy->rules[i].match, reference) ||
+                    image_pattern_matches(policy->rules[i].match, repository))
                         return &policy->rules[i];
         return NULL;
 }

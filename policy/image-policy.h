@@ -64,4 +64,4 @@ const struct policy_key *image_policy_key(const struct image_policy *policy, con
 int image_policy_print(const struct image_policy *policy, char **ret);
 
 /* "*" stands for any characters, all else for itself. */
-bool pattern_matches(const char *pattern, const char *text);
+bool image_pattern_matches(const char *pattern, const char *text);

@@ -12,8 +12,17 @@
 #define SPARE_ROWS 1024u
 #define PAUSE_NS 10000000
 
-static int add_key(struct array *a, const struct source *source, const char *text,
-                   struct error *err) {
+/* Another array has the field: the key is for that one. */
+static bool is_elsewhere(const struct gadget *g, const struct source *source, const char *name) {
+        for (size_t i = 0; i < g->n_sources; i++)
+                if (&g->sources[i] != source && g->sources[i].kind != STREAM_TRACER &&
+                    value_find_field(g->sources[i].type, name, NULL))
+                        return true;
+        return false;
+}
+
+static int add_key(struct array *a, const struct gadget *g, const struct source *source,
+                   const char *text, struct error *err) {
         const char *name = text + (*text == '-' || *text == '+');
         const struct event_field *f = value_find_field(source->type, name, NULL);
         struct sort_key *key = &a->keys[a->n_keys];
@@ -22,6 +31,8 @@ static int add_key(struct array *a, const struct source *source, const char *tex
         if (!f) {
                 const char *near = value_nearest_field(source->type, name);
 
+                if (is_elsewhere(g, source, name))
+                        return 0;
                 r = error_set(err, ERROR_USAGE, -EINVAL,
                               "sort: data source '%s' has no field '%.64s'", source->name, name);
                 if (near)
@@ -52,7 +63,7 @@ static int read_sort(struct array *a, const struct gadget *g, const struct sourc
                 const char *name = strsep(&rest, ",;");
 
                 if (*name)
-                        r = add_key(a, source, name, err);
+                        r = add_key(a, g, source, name, err);
         }
         return r;
 }

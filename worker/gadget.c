@@ -224,11 +224,11 @@ static int explain_load(const struct gadget *g, int r, char *log, char **ret_det
 }
 
 static int check_options(const struct gadget *g, struct error *err) {
-        struct option_source sources[LIMIT_STREAMS_MAX];
+        struct run_source sources[LIMIT_STREAMS_MAX];
 
         for (size_t i = 0; i < g->n_sources; i++)
-                sources[i] = (struct option_source){ g->sources[i].name, g->sources[i].kind };
-        return options_check(&g->options, sources, g->n_sources, err);
+                sources[i] = (struct run_source){ g->sources[i].name, g->sources[i].kind };
+        return run_options_check(&g->options, sources, g->n_sources, false, err);
 }
 
 /* --iface is for programs that go to an interface. */
@@ -416,7 +416,7 @@ static const char *definition_default(const struct definition *d, enum run_optio
                 const char *key = d->param_defaults.items[i].key, *dot = strrchr(key, '.');
                 enum run_option named;
 
-                if (option_from_key(dot ? dot + 1 : key, &named) && named == option)
+                if (run_option_from_key(dot ? dot + 1 : key, &named) && named == option)
                         return d->param_defaults.items[i].value;
         }
         return NULL;
@@ -430,7 +430,7 @@ int gadget_option(const struct gadget *g, const struct source *source, enum run_
 
         for (size_t i = 0; i < g->n_sources; i++)
                 names[i] = g->sources[i].name;
-        r = options_for_source(&g->options, option, source->name, names, g->n_sources, ret);
+        r = run_options_for_source(&g->options, option, source->name, names, g->n_sources, ret);
         if (r == 0 && !*ret && option == RUN_OPTION_INTERVAL)
                 text = annotations_get(&source->annotations, "fetch-interval");
         if (r == 0 && !*ret && option == RUN_OPTION_COUNT)
@@ -469,7 +469,7 @@ void gadget_done(struct gadget *g) {
         free(g->sources);
         type_enums_done(&g->enums);
         params_done(&g->params);
-        options_done(&g->options);
+        run_options_done(&g->options);
         bpf_object__close(g->object);
         definition_done(&g->definition);
         for (size_t i = 0; i < g->n_refused; i++)

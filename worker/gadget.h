@@ -5,10 +5,10 @@
  */
 #pragma once
 
+#include "base/run-options.h"
 #include "ipc/ring.h"
 #include "worker/host.h"
 #include "worker/map-size.h"
-#include "worker/options.h"
 #include "worker/params.h"
 #include "worker/types.h"
 
@@ -37,7 +37,7 @@ struct gadget {
         size_t n_sources;
         struct type_enums enums;
         struct params params;
-        struct options options;
+        struct run_options options;
         struct map_sizes map_sizes; /* of gadget_load() */
         struct bpf_link **links;
         struct bpf_program **linked; /* links[i] is that of linked[i] */

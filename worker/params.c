@@ -475,8 +475,8 @@ static int unknown_param(const struct params *p, const char *key, struct error *
         return r;
 }
 
-static int apply_one(struct params *p, const char *key, const char *value, struct options *options,
-                     struct error *err) {
+static int apply_one(struct params *p, const char *key, const char *value,
+                     struct run_options *options, struct error *err) {
         enum run_option option;
 
         for (size_t i = 0; i < p->n; i++) {
@@ -488,8 +488,8 @@ static int apply_one(struct params *p, const char *key, const char *value, struc
                  * really be empty. */
                 return value[0] == '\0' && param->kind != FIELD_STR ? 0 : store(param, value, err);
         }
-        if (option_from_key(key, &option))
-                return options_set(options, option, value) < 0 ? oom(err) : 0;
+        if (run_option_from_key(key, &option))
+                return run_options_set(options, option, value) < 0 ? oom(err) : 0;
         return unknown_param(p, key, err);
 }
 
@@ -506,7 +506,7 @@ static int read_text(struct mp_reader *r, char *out, size_t room) {
         return 0;
 }
 
-int params_apply(struct params *p, struct bytes values, struct options *options,
+int params_apply(struct params *p, struct bytes values, struct run_options *options,
                  struct error *err) {
         struct mp_reader reader = mp_reader_of(values);
         char key[LIMIT_PARAM_KEY_MAX + 1], value[LIMIT_PARAM_VALUE_MAX + 1];

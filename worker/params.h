@@ -8,8 +8,8 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/run-options.h"
 #include "worker/definition.h"
-#include "worker/options.h"
 #include "worker/types.h"
 
 struct param {
@@ -43,7 +43,8 @@ void params_done(struct params *p);
 /* Stores the user's values (msgpack map of str to str) and the definition's defaults. Before
  * bpf_object__load() only. Keys that no parameter has, but an option of the run, go to `options`.
  */
-int params_apply(struct params *p, struct bytes values, struct options *options, struct error *err);
+int params_apply(struct params *p, struct bytes values, struct run_options *options,
+                 struct error *err);
 
 /* Sets a bool that user space and gadget agree on, such as gadget_filter_by_mntns. 0 when the
  * gadget does not have it. */

@@ -21,12 +21,12 @@ int rows_init(struct rows *rows, const struct gadget *g, uint16_t stream,
         if (!rows->padded || (rows->program.row_max > out->frame_max && !rows->row))
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for data source '%s'",
                                  source->name);
-        return filter_new(g, source, &rows->filter, err);
+        return event_filter_new(g, source, &rows->filter, err);
 }
 
 void rows_done(struct rows *rows) {
         program_done(&rows->program);
-        filter_free(rows->filter);
+        event_filter_free(rows->filter);
         free(rows->padded);
         free(rows->row);
         *rows = (struct rows){ 0 };

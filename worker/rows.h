@@ -6,7 +6,7 @@
 #pragma once
 
 #include "ipc/ring.h"
-#include "worker/filter.h"
+#include "worker/event-filter.h"
 #include "worker/gadget.h"
 #include "worker/program.h"
 
@@ -16,7 +16,7 @@
 /* What one data source needs for its rows. */
 struct rows {
         struct program program;
-        struct filter *filter; /* NULL = every row passes */
+        struct event_filter *filter; /* NULL = every row passes */
         uint16_t stream;
         uint8_t *padded; /* room for an event that came shorter than its type */
         uint8_t *row;    /* room for a row that may be larger than a frame; NULL if none can be */
@@ -88,7 +88,7 @@ static inline bool rows_admit(const struct rows *rows, struct drain *d, const ui
                 *event = rows_pad(rows, *event, *len);
                 *len = rows->program.event_size;
         }
-        if (rows->filter && !filter_passes(rows->filter, *event, *len, d->wall_offset)) {
+        if (rows->filter && !event_filter_passes(rows->filter, *event, *len, d->wall_offset)) {
                 ring_writer_drop(d->out, rows->stream, DROP_FILTERED, 1);
                 return false;
         }

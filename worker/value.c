@@ -127,38 +127,6 @@ struct value value_of(const struct value_field *v, const uint8_t *event, uint32_
         return value;
 }
 
-static int compare_bytes(struct bytes a, struct bytes b) {
-        int r = memcmp(a.data, b.data, MIN(a.len, b.len));
-
-        if (r != 0)
-                return r < 0 ? -1 : 1;
-        return (a.len > b.len) - (a.len < b.len);
-}
-
-static double as_double(const struct value *v) {
-        return v->type == VALUE_FLOAT ? v->f : v->type == VALUE_INT ? (double)v->i : (double)v->u;
-}
-
-int value_compare(const struct value *a, const struct value *b) {
-        if (a->type == VALUE_BYTES && b->type == VALUE_BYTES)
-                return compare_bytes(a->bytes, b->bytes);
-        if (a->type == VALUE_BYTES || b->type == VALUE_BYTES)
-                return a->type == VALUE_BYTES ? 1 : -1;
-        if (a->type == VALUE_FLOAT || b->type == VALUE_FLOAT) {
-                double x = as_double(a), y = as_double(b);
-
-                if (x != x || y != y)
-                        return (y != y) - (x != x);
-                return (x > y) - (x < y);
-        }
-        /* A negative number is below every unsigned one; else the bits are worth the same. */
-        if (a->type == VALUE_INT && a->i < 0)
-                return b->type == VALUE_INT && b->i < 0 ? (a->i > b->i) - (a->i < b->i) : -1;
-        if (b->type == VALUE_INT && b->i < 0)
-                return 1;
-        return (a->u > b->u) - (a->u < b->u);
-}
-
 const struct event_field *value_find_field(const struct event_type *type, const char *name,
                                            bool *ret_is_twin) {
         for (size_t i = 0; i < type->n_fields; i++) {

@@ -2,6 +2,7 @@
 /* One field's value of an event, for those who compare: filter and sort. */
 #pragma once
 
+#include "base/value.h"
 #include "worker/container.h"
 #include "worker/types.h"
 
@@ -20,26 +21,12 @@ struct value_field {
         struct container_ids ids;
 };
 
-enum value_type { VALUE_UINT, VALUE_INT, VALUE_FLOAT, VALUE_BYTES };
-
-struct value {
-        enum value_type type;
-        union {
-                uint64_t u;
-                int64_t i;
-                double f;
-                struct bytes bytes; /* text up to its NUL, an address, or what an array holds */
-        };
-};
-
 void value_field_init(struct value_field *v, const struct event_field *f);
 
-/* Arrays of numbers come out as their bytes. What lies behind the event's end is zero. */
+/* Text ends at its NUL. Arrays of numbers come out as their bytes, arrays of strings with the NULs
+ * between them. What lies behind the event's end is zero. */
 struct value value_of(const struct value_field *v, const uint8_t *event, uint32_t len,
                       uint64_t wall_offset);
-
-/* -1, 0 or 1; numbers of any type compare by what they are worth. NaN is below everything. */
-int value_compare(const struct value *a, const struct value *b);
 
 /* The field called so, or whose rendered twin is called so; names do not care about case. NULL. */
 const struct event_field *value_find_field(const struct event_type *type, const char *name,

@@ -59,6 +59,21 @@ static struct buf one_row(void) {
 
 /* --- the filter --- */
 
+/* What of the options is meant for the first stream goes to its filter. */
+static int make_filter(const char *terms, const char *expression, struct row_filter **ret,
+                       struct error *err) {
+        struct run_options o = {
+                { [RUN_OPTION_FILTER] = terms, [RUN_OPTION_FILTER_EXPR] = expression }
+        };
+        const char *names[] = { schema->streams[0].name, schema->streams[1].name };
+        cleanup_free char *a = NULL, *b = NULL;
+
+        assert_int_equal(run_options_for_source(&o, RUN_OPTION_FILTER, names[0], names, 2, &a), 0);
+        assert_int_equal(run_options_for_source(&o, RUN_OPTION_FILTER_EXPR, names[0], names, 2, &b),
+                         0);
+        return row_filter_new(schema, &schema->streams[0], a, b, ret, err);
+}
+
 static bool passes(const char *terms, const char *expression) {
         cleanup_buf struct buf b = one_row();
         struct bytes rows = BYTES(b.data, b.len);
@@ -67,7 +82,7 @@ static bool passes(const char *terms, const char *expression) {
         struct row row;
         bool result;
 
-        if (row_filter_new(schema, &schema->streams[0], terms, expression, &filter, &err) < 0)
+        if (make_filter(terms, expression, &filter, &err) < 0)
                 fail_msg("'%s': %s", terms ? terms : expression, error_text(&err));
         assert_non_null(filter);
         assert_int_equal(row_next(&schema->streams[0], &rows, &row), 1);
@@ -159,7 +174,7 @@ static void refuse(const char *terms, const char *expression, const char *want) 
         struct row_filter *filter = NULL;
         struct error err = { 0 };
 
-        if (row_filter_new(schema, &schema->streams[0], terms, expression, &filter, &err) >= 0)
+        if (make_filter(terms, expression, &filter, &err) >= 0)
                 fail_msg("'%s' is accepted", terms ? terms : expression);
         assert_null(filter);
         if (!strstr(error_text(&err), want))
@@ -171,25 +186,25 @@ static void test_refusals(void **state) {
         size_t n = 0;
 
         refuse("nme==1", NULL, "data source 'one' has no field 'nme'; did you mean 'name'?");
-        refuse("n==x", NULL, "field 'n': 'x' is not a number");
-        refuse("on==maybe", NULL, "neither true nor false");
-        refuse("n", NULL, "FIELD OP VALUE is expected");
-        refuse("==1", NULL, "FIELD OP VALUE is expected");
+        refuse("n==x", NULL, "field 'n' is a number, and 'x' is neither");
+        refuse("on==maybe", NULL, "field 'on' is a number, and 'maybe'");
+        refuse("n", NULL, "no operator");
+        refuse("==1", NULL, "no field in front of");
         refuse("name~(", NULL, "pattern '('");
-        refuse("name~(a)\\1", NULL, "back-references");
-        refuse(NULL, "n == 1 and", "a field is expected");
-        refuse(NULL, "(n == 1", "')' is expected");
-        refuse(NULL, "n == 1 n", "'and', 'or' or the end is expected");
-        refuse(NULL, "n in 1", "'(' is expected");
-        refuse(NULL, "n ?", "is expected");
-        refuse(NULL, "name == 'x", "a quote has no end");
+        refuse("name~(a)\\1", NULL, "back-references are not known");
+        refuse(NULL, "n == 1 and", "expected a word");
+        refuse(NULL, "(n == 1", "expected ')'");
+        refuse(NULL, "n == 1 n", "expected 'and' or 'or'");
+        refuse(NULL, "n in 1", "needs a list in parentheses");
+        refuse(NULL, "n ?", "expected an operator");
+        refuse(NULL, "name == 'x", "a quote is not closed");
         memset(deep, '(', sizeof(deep) - 1);
         deep[sizeof(deep) - 1] = '\0';
-        refuse(NULL, deep, "nested too deep");
+        refuse(NULL, deep, "nested too deeply");
         assert_non_null(many);
         for (size_t i = 0; i < 1000; i++)
                 n += (size_t)snprintf(many + n, 20000 - n, "%sn==%zu", i ? "," : "", i);
-        refuse(many, NULL, "more than 256 parts");
+        refuse(many, NULL, "more than 256 terms");
         free(many);
 }
 
@@ -230,20 +245,24 @@ static void add(struct selection *selection, uint32_t flags, const char *names, 
                          0);
 }
 
-static struct selection *select_with(const struct selection_options *options) {
+static struct selection *select_whole(const struct run_options *options, bool is_whole) {
         struct selection *selection = NULL;
         struct error err = { 0 };
 
         seen[0] = '\0';
-        if (selection_new(schema, options, &selection, &err) < 0)
+        if (selection_new(schema, options, is_whole, &selection, &err) < 0)
                 fail_msg("%s", error_text(&err));
         return selection;
 }
 
+static struct selection *select_with(const struct run_options *options) {
+        return select_whole(options, false);
+}
+
 static void test_sort(void **state) {
         static const int64_t first[] = { 3, -1 }, second[] = { 3, 9 };
-        struct selection *selection =
-                select_with(&(struct selection_options){ .sort = "one:big;top:-n,name" });
+        struct selection *selection = select_with(
+                &(struct run_options){ .values = { [RUN_OPTION_SORT] = "top:-n,name" } });
 
         /* An array in two frames comes out as one; what follows begins anew. */
         add(selection, EVENT_FRAME_SNAPSHOT, "za", first);
@@ -252,14 +271,15 @@ static void test_sort(void **state) {
         add(selection, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, "", first);
         assert_string_equal(seen, "1/6: c b z a\n1/6:\n");
         selection_free(selection);
-        selection =
-                select_with(&(struct selection_options){ .sort = "top:n", .max_entries = "top:2" });
+        selection = select_with(&(struct run_options){
+                .values = { [RUN_OPTION_SORT] = "top:n", [RUN_OPTION_MAX_ENTRIES] = "top:2" } });
         add(selection, EVENT_FRAME_SNAPSHOT, "za", first);
         add(selection, EVENT_FRAME_END, "bc", second);
         assert_string_equal(seen, "1/6: a z\n");
         selection_free(selection);
-        selection = select_with(
-                &(struct selection_options){ .max_entries = "top:3", .filter = "top:n>0" });
+        selection = select_with(&(struct run_options){
+                .values = {
+                        [RUN_OPTION_MAX_ENTRIES] = "top:3", [RUN_OPTION_FILTER] = "top:n>0" } });
         add(selection, EVENT_FRAME_SNAPSHOT, "za", first);
         add(selection, 0, "bc", second);
         add(selection, EVENT_FRAME_END, "de", second);
@@ -270,7 +290,7 @@ static void test_sort(void **state) {
 static void test_sort_whole(void **state) {
         cleanup_buf struct buf b = one_row();
         struct selection *selection =
-                select_with(&(struct selection_options){ .sort = "n", .is_whole = true });
+                select_whole(&(struct run_options){ .values = { [RUN_OPTION_SORT] = "n" } }, true);
 
         assert_int_equal(selection_add(selection, 0, 0, BYTES(b.data, b.len), note_rows, NULL), 0);
         assert_int_equal(selection_add(selection, 0, 0, BYTES(b.data, b.len), note_rows, NULL), 0);
@@ -285,17 +305,34 @@ static void test_sort_whole(void **state) {
 }
 
 static void test_bad_options(void **state) {
+        static const struct {
+                enum run_option option;
+                const char *text;
+                bool is_whole;
+                const char *says;
+        } wrong[] = {
+                { RUN_OPTION_SORT, "-nam", true, "has no field 'nam'; did you mean 'name'?" },
+                { RUN_OPTION_SORT, "one:n", false, "sort: data source 'one' is a tracer" },
+                { RUN_OPTION_SORT, "tip:n", false, "no data source 'tip'; did you mean 'top'?" },
+                { RUN_OPTION_MAX_ENTRIES, "x", false, "max-entries: 'x' is not a number" },
+                { RUN_OPTION_MAX_ENTRIES, "one:2", false, "'one' is a tracer" },
+                { RUN_OPTION_FILTER, "tip:n==1", false, "no data source 'tip'" },
+                { RUN_OPTION_FILTER_EXPR, "tip: n==1", false, "no data source 'tip'" },
+        };
         struct selection *selection = NULL;
-        struct error err = { 0 };
 
-        assert_int_equal(selection_new(schema, &(struct selection_options){ .sort = "-nam" },
-                                       &selection, &err),
-                         -EINVAL);
-        assert_non_null(strstr(error_text(&err), "has no field 'nam'; did you mean 'name'?"));
-        assert_int_equal(selection_new(schema, &(struct selection_options){ .max_entries = "x" },
-                                       &selection, &err),
-                         -EINVAL);
-        assert_null(selection);
+        for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+                struct run_options o = { { NULL } };
+                struct error err = { 0 };
+
+                o.values[wrong[i].option] = wrong[i].text;
+                assert_int_equal(selection_new(schema, &o, wrong[i].is_whole, &selection, &err),
+                                 -EINVAL);
+                assert_int_equal(err.code, ERROR_USAGE);
+                if (!strstr(error_text(&err), wrong[i].says))
+                        fail_msg("'%s': '%s'", wrong[i].text, error_text(&err));
+                assert_null(selection);
+        }
 }
 
 static const struct CMUnitTest tests[] = {

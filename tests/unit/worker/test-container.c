@@ -4,7 +4,7 @@
 
 #include "rig.h"
 #include "tests/lib/needs.h"
-#include "worker/filter.h"
+#include "worker/event-filter.h"
 #include "worker/program.h"
 
 static struct {
@@ -63,16 +63,16 @@ static void tell(uint64_t mntns, uint64_t netns, const char *name, bool is_gone)
 }
 
 static bool passes(const char *text) {
-        struct options *o = &fx.rig.gadget.options;
-        struct filter *f = NULL;
+        struct run_options *o = &fx.rig.gadget.options;
+        struct event_filter *f = NULL;
         bool r;
 
-        options_done(o);
-        assert_int_equal(options_set(o, RUN_OPTION_FILTER, text), 0);
-        if (filter_new(&fx.rig.gadget, fx.source, &f, &fx.rig.err) < 0)
+        run_options_done(o);
+        assert_int_equal(run_options_set(o, RUN_OPTION_FILTER, text), 0);
+        if (event_filter_new(&fx.rig.gadget, fx.source, &f, &fx.rig.err) < 0)
                 fail_msg("'%s': %s", text, fx.rig.err.msg);
-        r = filter_passes(f, fx.event, fx.source->type->size, 0);
-        filter_free(f);
+        r = event_filter_passes(f, fx.event, fx.source->type->size, 0);
+        event_filter_free(f);
         return r;
 }
 

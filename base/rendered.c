@@ -1,54 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/rendered.h"
+#include "base/rendered.h"
 
-#include "client/format.h"
+#include "base/format.h"
 
-static void append_separator(struct buf *b, const struct schema_field *field) {
-        const char *separator =
-                annotation_get(&field->annotations, "ebpf.formatter.bitfield.separator");
-
-        if (b->len > 0)
-                buf_puts(b, separator ? separator : "|");
+static void append_separator(struct buf *b, const struct rendering *rendering, size_t start) {
+        if (b->len > start)
+                buf_puts(b, rendering->separator ? rendering->separator : "|");
 }
 
-static void append_enum_set(struct buf *b, const struct schema_field *field, uint64_t v) {
-        const struct schema_enum *e = field->enumeration;
+static void append_enum_set(struct buf *b, const struct rendering *rendering, uint64_t v) {
         uint8_t hex[FORMAT_MAX];
+        size_t start = b->len;
         uint64_t rest = v;
 
-        for (uint32_t i = 0; i < e->n_values; i++) {
-                uint64_t bits = (uint64_t)e->values[i].value;
+        for (size_t i = 0; i < rendering->n_values; i++) {
+                uint64_t bits = (uint64_t)rendering->values[i].value;
 
                 /* A value of 0 means "none of them", so it is named only when that is so. */
                 if (bits == 0 ? v != 0 : (v & bits) != bits)
                         continue;
-                append_separator(b, field);
-                buf_puts(b, e->values[i].name);
+                append_separator(b, rendering, start);
+                buf_puts(b, rendering->values[i].name);
                 rest &= ~bits;
         }
         if (rest) {
-                append_separator(b, field);
+                append_separator(b, rendering, start);
                 buf_append(b, hex, (size_t)(format_hex(hex, rest) - hex));
         }
 }
 
-static void append_enum(struct buf *b, const struct schema_field *field, uint64_t v) {
-        const struct schema_enum *e = field->enumeration;
-
-        if (e->is_set) {
-                append_enum_set(b, field, v);
+static void append_enum(struct buf *b, const struct rendering *rendering, uint64_t v) {
+        if (rendering->is_set) {
+                append_enum_set(b, rendering, v);
                 return;
         }
-        for (uint32_t i = 0; i < e->n_values; i++)
-                if ((uint64_t)e->values[i].value == v) {
-                        buf_puts(b, e->values[i].name);
+        for (size_t i = 0; i < rendering->n_values; i++)
+                if ((uint64_t)rendering->values[i].value == v) {
+                        buf_puts(b, rendering->values[i].name);
                         return;
                 }
-        buf_puts(b, "UNKNOWN");
+        buf_puts(b, RENDERED_UNKNOWN);
 }
 
-static uint8_t *put_rendered(uint8_t *p, const struct schema_field *field, uint64_t v) {
-        switch (field->render) {
+static uint8_t *put_rendered(uint8_t *p, enum field_render render, uint64_t v) {
+        switch (render) {
         case RENDER_ERRNO:
                 return format_errno(p, v);
         case RENDER_SIGNAL:
@@ -73,9 +68,10 @@ static uint8_t *put_rendered(uint8_t *p, const struct schema_field *field, uint6
         return format_i64(p, (int64_t)v);
 }
 
-void rendered_append(struct buf *b, const struct schema_field *field, uint64_t v,
+void rendered_append(struct buf *b, const struct rendering *rendering, uint64_t v,
                      bool is_negative) {
-        bool is_amount = field->render == RENDER_BYTES || field->render == RENDER_DURATION;
+        enum field_render render = rendering->render;
+        bool is_amount = render == RENDER_BYTES || render == RENDER_DURATION;
         uint8_t text[FORMAT_MAX];
 
         /* An amount below zero, such as an error in place of a size. */
@@ -83,8 +79,8 @@ void rendered_append(struct buf *b, const struct schema_field *field, uint64_t v
                 buf_puts(b, "-");
                 v = -v;
         }
-        if (field->render == RENDER_ENUM)
-                append_enum(b, field, v);
+        if (render == RENDER_ENUM)
+                append_enum(b, rendering, v);
         else
-                buf_append(b, text, (size_t)(put_rendered(text, field, v) - text));
+                buf_append(b, text, (size_t)(put_rendered(text, render, v) - text));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/format.h"
+#include "base/format.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/options.h"
+#include "base/run-options.h"
 
 #include <ctype.h>
 
@@ -9,10 +9,29 @@
 
 /* What stands between parts that may be for different data sources; "" = there is one part. */
 static const char *const separators[_RUN_OPTION_MAX] = {
-        [RUN_OPTION_FILTER] = ",",      [RUN_OPTION_FILTER_EXPR] = "", [RUN_OPTION_SORT] = ";",
-        [RUN_OPTION_MAX_ENTRIES] = ",", [RUN_OPTION_INTERVAL] = ",",   [RUN_OPTION_COUNT] = ",",
-        [RUN_OPTION_KEEP] = ",",
+        [RUN_OPTION_FILTER] = ",",      [RUN_OPTION_FILTER_EXPR] = ";", [RUN_OPTION_SORT] = ";",
+        [RUN_OPTION_MAX_ENTRIES] = ",", [RUN_OPTION_INTERVAL] = ",",    [RUN_OPTION_COUNT] = ",",
+        [RUN_OPTION_KEEP] = ",",        [RUN_OPTION_IFACE] = "",
 };
+
+/* The length of the first part: a separator behind a backslash, or within the quotes of an
+ * expression, is none. */
+static size_t part_length(enum run_option option, const char *text) {
+        char quote = '\0';
+        size_t n = 0;
+
+        for (; text[n]; n++) {
+                if (text[n] == '\\' && text[n + 1])
+                        n++;
+                else if (quote)
+                        quote = text[n] == quote ? '\0' : quote;
+                else if (option == RUN_OPTION_FILTER_EXPR && strchr("'\"", text[n]))
+                        quote = text[n];
+                else if (separators[option][0] == text[n])
+                        break;
+        }
+        return n;
+}
 
 #define ROW(_name, _key, _alias, _doc) [RUN_OPTION_##_name] = { _key, _alias },
 static const struct {
@@ -21,7 +40,7 @@ static const struct {
 } keys[_RUN_OPTION_MAX] = { GADGET_RUN_OPTIONS(ROW) };
 #undef ROW
 
-bool option_from_key(const char *key, enum run_option *ret) {
+bool run_option_from_key(const char *key, enum run_option *ret) {
         for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
                 if (!str_eq(keys[i].key, key) && !(keys[i].alias && str_eq(keys[i].alias, key)))
                         continue;
@@ -32,20 +51,20 @@ bool option_from_key(const char *key, enum run_option *ret) {
         return false;
 }
 
-int options_set(struct options *o, enum run_option option, const char *value) {
+int run_options_set(struct run_options *o, enum run_option option, const char *value) {
         char *copy = strdup(value);
 
         if (!copy)
                 return -ENOMEM;
-        free(o->values[option]);
+        free((char *)(uintptr_t)o->values[option]);
         o->values[option] = copy;
         return 0;
 }
 
-void options_done(struct options *o) {
+void run_options_done(struct run_options *o) {
         for (size_t i = 0; i < ARRAY_SIZE(o->values); i++)
-                free(o->values[i]);
-        *o = (struct options){ 0 };
+                free((char *)(uintptr_t)o->values[i]);
+        *o = (struct run_options){ 0 };
 }
 
 /* --- what goes with what --- */
@@ -75,7 +94,7 @@ static const char *const kind_texts[_STREAM_KIND_MAX] = {
         [STREAM_HISTOGRAM] = "a histogram",
 };
 
-static int refuse(enum run_option option, const struct option_source *source, struct error *err) {
+static int refuse(enum run_option option, const struct run_source *source, struct error *err) {
         return error_set(err, ERROR_USAGE, -EINVAL, "%s: data source '%s' is %s: %s",
                          keys[option].key, source->name, kind_texts[source->kind],
                          scopes[option].refusal);
@@ -92,8 +111,7 @@ static size_t prefix_length(const char *text) {
 }
 
 static int unknown_source(enum run_option option, const char *text, size_t n,
-                          const struct option_source *sources, size_t n_sources,
-                          struct error *err) {
+                          const struct run_source *sources, size_t n_sources, struct error *err) {
         const char *names[LIMIT_STREAMS_MAX], *near;
         cleanup_free char *name = strndup(text, n);
 
@@ -108,10 +126,9 @@ static int unknown_source(enum run_option option, const char *text, size_t n,
 }
 
 /* One part: with a prefix for that data source, else for all that it can act on. */
-static int check_part(enum run_option option, const char *text, const struct option_source *sources,
-                      size_t n_sources, struct error *err) {
+static int check_part(enum run_option option, unsigned int kinds, const char *text,
+                      const struct run_source *sources, size_t n_sources, struct error *err) {
         size_t n = prefix_length(text);
-        unsigned int kinds = scopes[option].kinds;
 
         for (size_t i = 0; i < n_sources; i++) {
                 bool is_named = n > 0 && strlen(sources[i].name) == n &&
@@ -127,15 +144,22 @@ static int check_part(enum run_option option, const char *text, const struct opt
         return n_sources > 0 ? refuse(option, &sources[0], err) : 0;
 }
 
-int options_check(const struct options *o, const struct option_source *sources, size_t n_sources,
-                  struct error *err) {
+int run_options_check(const struct run_options *o, const struct run_source *sources,
+                      size_t n_sources, bool is_whole, struct error *err) {
         for (enum run_option option = 0; option < _RUN_OPTION_MAX; option++) {
-                const char *text = scopes[option].kinds ? o->values[option] : NULL;
+                unsigned int kinds = scopes[option].kinds;
+                const char *text = kinds ? o->values[option] : NULL;
 
+                if (is_whole && kinds == ARRAYS)
+                        kinds |= KIND(TRACER);
                 while (text && *text) {
-                        size_t n = strcspn(text, separators[option]);
-                        int r = n > 0 ? check_part(option, text, sources, n_sources, err) : 0;
+                        size_t n;
+                        int r = 0;
 
+                        text += strspn(text, " ");
+                        n = part_length(option, text);
+                        if (n > 0)
+                                r = check_part(option, kinds, text, sources, n_sources, err);
                         if (r < 0)
                                 return r;
                         text += n + (text[n] != '\0');
@@ -155,23 +179,26 @@ static const char *source_of(struct bytes part, const char *const *sources, size
         return NULL;
 }
 
-int options_for_source(const struct options *o, enum run_option option, const char *source,
-                       const char *const *sources, size_t n_sources, char **ret) {
+int run_options_for_source(const struct run_options *o, enum run_option option, const char *source,
+                           const char *const *sources, size_t n_sources, char **ret) {
         const char *text = o->values[option];
-        struct buf out = BUF_INIT(LIMIT_PARAM_VALUE_MAX + 1);
+        struct buf out = BUF_INIT(text ? strlen(text) + 1 : 0);
 
         *ret = NULL;
         while (text && *text) {
-                struct bytes part = BYTES(text, strcspn(text, separators[option]));
-                const char *named = source_of(part, sources, n_sources);
+                struct bytes part;
+                const char *named;
 
+                text += strspn(text, " ");
+                part = BYTES(text, part_length(option, text));
+                named = source_of(part, sources, n_sources);
                 text += part.len + (text[part.len] != '\0');
                 if (named && !str_eq(named, source))
                         continue;
                 if (named)
                         part = BYTES(part.data + strlen(named) + 1, part.len - strlen(named) - 1);
                 if (out.len > 0)
-                        buf_append(&out, separators[option], 1);
+                        buf_puts(&out, separators[option]);
                 buf_append(&out, part.data, part.len);
         }
         if (out.len == 0 && !out.failed)

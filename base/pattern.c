@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/pattern.h"
+#include "base/pattern.h"
 
 #include <assert.h>
 
@@ -129,6 +129,8 @@ static int read_escape(struct compiler *c, struct set *s, uint8_t *ret) {
         c->at++;
         if (*c->at == '\0')
                 return wrong(c, "a backslash ends the pattern");
+        if (*c->at >= '1' && *c->at <= '9')
+                return wrong(c, "back-references are not known");
         if (named_set(*c->at, s)) {
                 c->at++;
                 return 1;

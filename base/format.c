@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/format.h"
+#include "base/format.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

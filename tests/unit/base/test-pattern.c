@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns: what they match, what is refused, and that none of them takes long. */
 #include "base/clock.h"
+#include "base/pattern.h"
 #include "tests/lib/needs.h"
-#include "worker/pattern.h"
 
 static const struct {
         const char *pattern;
@@ -85,6 +85,7 @@ static void test_refusals(void **state) {
                 { "a\\", "a backslash ends the pattern" },
                 { "[z-a]", "the range ends before it begins" },
                 { "a{2}", "repetitions with a number are not known" },
+                { "(a)\\1", "back-references are not known" },
         };
         char deep[80] = "";
 

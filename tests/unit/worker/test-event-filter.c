@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filters against one made-up event with a field of every kind. */
+/* Filters against one made-up event with a field of every kind: by the worker, as the event comes
+ * from the kernel, and by the client, as the row that the worker makes of it. Both must agree. */
 #include <arpa/inet.h>
 
+#include "replayed.h"
 #include "rig.h"
 #include "tests/lib/needs.h"
-#include "worker/filter.h"
+#include "worker/event-filter.h"
+#include "worker/program.h"
+#include "worker/schema.h"
+
+#define WALL_OFFSET 5
 
 static struct {
         struct bytes object;
         struct rig rig;
         const struct source *source;
         uint8_t *event;
+        struct buf schema;
+        struct bytes row;
 } fx;
 
 static const struct event_field *field_of(const char *name) {
@@ -28,6 +36,19 @@ static void put(const char *name, const void *data, size_t n) {
 }
 
 #define PUT(_name, _type, _value) put(_name, &(_type){ _value }, sizeof(_type))
+
+/* What the worker sends of the event. */
+static void encode_row(void) {
+        struct program program;
+        uint8_t *row;
+
+        assert_int_equal(program_init(&program, fx.source->type), 0);
+        row = malloc(program.row_max);
+        fx.row = BYTES(row,
+                       program_run(&program, fx.event, fx.source->type->size, WALL_OFFSET, row) -
+                               row);
+        program_done(&program);
+}
 
 static int setup(void **state) {
         fx.object = rig_object("tests/gadgets/all_types");
@@ -59,34 +80,49 @@ static int setup(void **state) {
         PUT("l3v4.version", uint8_t, 4);
         inet_pton(AF_INET6, "2001:db8::5", fx.event + field_of("l3v6.addr")->offset);
         PUT("l3v6.version", uint8_t, 6);
+        PUT("mode_raw", uint32_t, 0100644);
+        PUT("flags_raw", uint32_t, 02000001);
+        fx.schema = BUF_INIT(LIMIT_SCHEMA_SIZE_MAX);
+        if (schema_encode(&fx.rig.gadget, &fx.schema, &fx.rig.err) < 0)
+                fail_msg("%s", fx.rig.err.msg);
+        encode_row();
         return 0;
 }
 
 static int teardown(void **state) {
         free(fx.event);
+        free((void *)(uintptr_t)fx.row.data);
+        buf_done(&fx.schema);
         rig_done(&fx.rig);
         free((void *)(uintptr_t)fx.object.data);
         return 0;
 }
 
-static int make(enum run_option option, const char *text, struct filter **ret) {
-        struct options *o = &fx.rig.gadget.options;
+static int make(enum run_option option, const char *text, struct event_filter **ret) {
+        struct run_options *o = &fx.rig.gadget.options;
 
-        options_done(o);
-        assert_int_equal(options_set(o, option, text), 0);
+        run_options_done(o);
+        assert_int_equal(run_options_set(o, option, text), 0);
         fx.rig.err = (struct error){ 0 };
-        return filter_new(&fx.rig.gadget, fx.source, ret, &fx.rig.err);
+        return event_filter_new(&fx.rig.gadget, fx.source, ret, &fx.rig.err);
 }
 
 static void expect(enum run_option option, const char *text, bool passes) {
-        struct filter *f = NULL;
+        struct event_filter *f = NULL;
+        struct error err = { 0 };
+        bool replayed;
 
         if (make(option, text, &f) < 0)
                 fail_msg("'%s': %s", text, fx.rig.err.msg);
         assert_non_null(f);
-        if (filter_passes(f, fx.event, fx.source->type->size, 5) != passes)
+        if (event_filter_passes(f, fx.event, fx.source->type->size, WALL_OFFSET) != passes)
                 fail_msg("'%s' is not %s", text, passes ? "true" : "false");
-        filter_free(f);
+        event_filter_free(f);
+        if (replayed_passes(BYTES(fx.schema.data, fx.schema.len), fx.row, option, text, &replayed,
+                            &err) < 0)
+                fail_msg("'%s' of a recording: %s", text, err.msg);
+        if (replayed != passes)
+                fail_msg("'%s' of a recording is not %s", text, passes ? "true" : "false");
 }
 
 static void test_terms(void **state) {
@@ -158,6 +194,38 @@ static void test_terms(void **state) {
                 { "proc.creds.group~^rootg", true },
                 { "proc.creds.user==daemon", false },
                 { ",proc.pid==42,", true },
+                { " proc.pid = 42 , yes = true ", true },
+                { "u64_max==18446744073709551614", false },
+                { "u64_max>=18446744073709551615", true },
+                { "u64_max<18446744073709551615", false },
+                { "u64_max>18446744073709551614", true },
+                { "text==some\\, text", false },
+                { "text~^so.*text$", true },
+                { "text~a\\,b", false },
+                { "yes~tru", true },
+                { "proc.pid~^4", true },
+                { "s8_min~^-5$", true },
+                { "mode==-rw-r--r--", true },
+                { "mode~^-rw", true },
+                { "mode_raw==0100644", false }, /* numbers are decimal, or begin with 0x */
+                { "mode_raw==0x81a4", true },
+                { "flags==O_WRONLY|O_CLOEXEC", true },
+                { "flags~CLOEXEC", true },
+                { "flags!=O_RDONLY", true },
+                { "unknown_color==UNKNOWN", true },
+                { "color==UNKNOWN", false },
+                { "unknown_color~^UNK", true },
+                { "duration~ms$", true },
+                { "duration==1.5ms", true },
+                { "bytes~KiB", true },
+                { "bytes<4097", true },
+                { "access~^READ", true },
+                { "access_raw~^9$", true },
+                { "no_access==", true },
+                { "no_error~^$", true },
+                { "timestamp==1005", true },
+                { "timestamp>1.5", true },
+                { "proc.creds.uid==0", true },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -190,6 +258,14 @@ static void test_expressions(void **state) {
                 { "NOT proc.pid == 1 AND text ~ '^some\\ttext|text$'", true },
                 { "text != 'it\\'s'", true },
                 { "error == ''", false },
+                { "proc.pid not in (1, 2)", true },
+                { "proc.pid not in (1, 42)", false },
+                { "access == READ|EXECUTE", true },
+                { "proc.pid == 42 ; yes == true", true },
+                { "all_types: proc.pid == 42; params: p_u8 == 9", true },
+                { "text == 'a;b' or proc.pid == 42", true },
+                { "proc.pid==42||proc.pid==1", true },
+                { "u64_max == 18446744073709551615 and u64_max != 18446744073709551614", true },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -213,7 +289,10 @@ static void test_refusals(void **state) {
                 { RUN_OPTION_FILTER, "l3v4.addr==localhost", "this is no address" },
                 { RUN_OPTION_FILTER, "l3v4.addr>1.2.3.4", "addresses are compared with" },
                 { RUN_OPTION_FILTER, "numbers==3", "field 'numbers' is an array of numbers" },
-                { RUN_OPTION_FILTER, "mode~rw", "'mode' has no text that can be matched" },
+                { RUN_OPTION_FILTER, "blob==3", "field 'blob' is an array of numbers" },
+                { RUN_OPTION_FILTER, "timestamp~2024", "'timestamp' has no text that can be" },
+                { RUN_OPTION_FILTER_EXPR, "proc.pid not 3", "expected 'in' behind 'not'" },
+                { RUN_OPTION_FILTER_EXPR, "p_u8 == 1", "others have: say which one" },
                 { RUN_OPTION_FILTER_EXPR, "proc.pid ==", "expected a word" },
                 { RUN_OPTION_FILTER_EXPR, "(proc.pid == 1", "expected ')'" },
                 { RUN_OPTION_FILTER_EXPR, "proc.pid == 1 proc.pid == 2", "expected 'and' or 'or'" },
@@ -222,7 +301,9 @@ static void test_refusals(void **state) {
                 { RUN_OPTION_FILTER_EXPR, "not", "expected a" },
         };
         char text[LIMIT_PARAM_VALUE_MAX];
-        struct filter *f = NULL;
+        struct event_filter *f = NULL;
+        struct error err = { 0 };
+        bool passes;
         size_t n = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -230,6 +311,10 @@ static void test_refusals(void **state) {
                 assert_null(f);
                 if (!strstr(fx.rig.err.msg, wrong[i].message))
                         fail_msg("'%s': '%s'", wrong[i].text, fx.rig.err.msg);
+                /* The client says the very same. */
+                assert_true(replayed_passes(BYTES(fx.schema.data, fx.schema.len), fx.row,
+                                            wrong[i].option, wrong[i].text, &passes, &err) < 0);
+                assert_string_equal(err.msg, fx.rig.err.msg);
         }
         /* Depth and number of terms are bounded. */
         memset(text, '(', 100);
@@ -245,30 +330,30 @@ static void test_refusals(void **state) {
 /* A term may be for one data source; the other one does not see it. */
 static void test_sources(void **state) {
         const struct source *params = &fx.rig.gadget.sources[1];
-        struct filter *f = NULL;
+        struct event_filter *f = NULL;
 
         assert_string_equal(params->name, "params");
         assert_int_equal(make(RUN_OPTION_FILTER, "all_types:proc.pid==1", &f), 0);
         assert_non_null(f);
-        assert_false(filter_passes(f, fx.event, fx.source->type->size, 0));
-        filter_free(f);
-        assert_int_equal(filter_new(&fx.rig.gadget, params, &f, &fx.rig.err), 0);
+        assert_false(event_filter_passes(f, fx.event, fx.source->type->size, 0));
+        event_filter_free(f);
+        assert_int_equal(event_filter_new(&fx.rig.gadget, params, &f, &fx.rig.err), 0);
         assert_null(f);
         /* Without a name it is for those that have the field. */
         assert_int_equal(make(RUN_OPTION_FILTER, "p_u8==1", &f), 0);
         assert_null(f);
-        assert_int_equal(filter_new(&fx.rig.gadget, params, &f, &fx.rig.err), 0);
+        assert_int_equal(event_filter_new(&fx.rig.gadget, params, &f, &fx.rig.err), 0);
         assert_non_null(f);
-        filter_free(f);
+        event_filter_free(f);
 }
 
 /* An event that was sent up to the end of its text: the rest is zero. */
 static void test_short_events(void **state) {
-        struct filter *f = NULL;
+        struct event_filter *f = NULL;
 
         assert_int_equal(make(RUN_OPTION_FILTER, "tail==,proc.pid==42", &f), 0);
-        assert_true(filter_passes(f, fx.event, field_of("tail")->offset, 0));
-        filter_free(f);
+        assert_true(event_filter_passes(f, fx.event, field_of("tail")->offset, 0));
+        event_filter_free(f);
 }
 
 static const struct CMUnitTest tests[] = {
