@@ -191,6 +191,36 @@ static void add(struct broker *b, const struct netns_program *program, const str
                 add_interfaces(b, program, netns);
 }
 
+static void add_everywhere(struct broker *b, const struct netns_program *program) {
+        const struct netns *netns = NULL;
+
+        while ((netns = netns_next(b, netns ? netns->id : 0)))
+                add(b, program, netns);
+}
+
+/* A container may get its interfaces after it has begun. */
+static int on_links(struct loop_io *io, uint32_t events) {
+        struct broker *b = container_of(io, struct broker, netns_programs.watch_io);
+
+        (void)events;
+        netlink_drain(io->fd);
+        for (size_t i = 0; i < b->netns_programs.n; i++)
+                if (b->netns_programs.items[i].array_fd < 0)
+                        add_everywhere(b, &b->netns_programs.items[i]);
+        return 0;
+}
+
+static int watch_links(struct broker *b) {
+        struct netns_programs *p = &b->netns_programs;
+
+        if (p->watch_fd > 0)
+                return 0;
+        p->watch_fd = netlink_watch_links();
+        if (p->watch_fd < 0)
+                return p->watch_fd;
+        return loop_io_add(b->loop, &p->watch_io, p->watch_fd, EPOLLIN, "interfaces", on_links);
+}
+
 void netns_on_use(struct broker *b, const struct netns *netns) {
         if (b->state == BROKER_STOPPING || b->state == BROKER_KILLED || b->state == BROKER_GONE)
                 return;
@@ -243,7 +273,6 @@ int netns_add_program(struct broker *b, const struct object *prog, const struct 
                                          .prog_fd = -1,
                                          .array_fd = -1,
                                          .is_at_interface = ifindex > 0 };
-        const struct netns *netns = NULL;
         struct netns_program *items;
         int r = 0;
 
@@ -254,6 +283,8 @@ int netns_add_program(struct broker *b, const struct object *prog, const struct 
                 r = -errno;
         else if (type->how == PROGRAM_BY_SOCKET)
                 r = program.array_fd = make_array(program.prog_fd);
+        else
+                r = watch_links(b);
         items = r < 0 ? NULL : reallocarray(p->items, p->n + 1, sizeof(*items));
         if (!items) {
                 program_done(&program);
@@ -264,8 +295,7 @@ int netns_add_program(struct broker *b, const struct object *prog, const struct 
         if (ifindex > 0)
                 return add_interface(b, link, ifindex);
         containers_want(b, WANT_NETNS);
-        while ((netns = netns_next(b, netns ? netns->id : 0)))
-                add(b, &program, netns);
+        add_everywhere(b, &program);
         return 0;
 }
 
@@ -285,6 +315,9 @@ void netns_remove_program(struct broker *b, uint32_t link) {
 void netns_programs_done(struct broker *b) {
         struct netns_programs *p = &b->netns_programs;
 
+        loop_io_remove(&p->watch_io);
+        if (p->watch_fd > 0)
+                close_fd(&p->watch_fd);
         for (size_t i = 0; i < p->n_links; i++)
                 close_fd(&p->links[i].fd);
         for (size_t i = 0; i < p->n; i++)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/loop.h"
+
 struct broker;
 struct netns;
 struct object;
@@ -37,6 +39,8 @@ struct netns_programs {
         size_t n;
         struct netns_link *links;
         size_t n_links;
+        int watch_fd; /* interfaces of the host that come; 0 = nobody is interested */
+        struct loop_io watch_io;
 };
 
 /* From now on this program is in all namespaces, or (a socket filter) at one interface of the host;

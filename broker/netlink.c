@@ -110,6 +110,25 @@ static int list(int fd, int32_t nsid, uint8_t *answer, uint32_t *ifindexes, size
         return r;
 }
 
+int netlink_watch_links(void) {
+        cleanup_close int fd =
+                socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+        struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+
+        if (fd < 0 || bind(fd, (struct sockaddr *)&groups, sizeof(groups)) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+void netlink_drain(int fd) {
+        uint8_t start[16];
+
+        /* Too many at once is as good as one. */
+        while (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS ||
+               errno == EINTR)
+                ;
+}
+
 int netlink_peers(int host_netns_fd, uint32_t *ifindexes, size_t n) {
         cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
         cleanup_free uint8_t *answer = malloc(ANSWER_MAX);

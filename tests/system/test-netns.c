@@ -112,10 +112,74 @@ static void test_shared_namespace(void **state) {
         env_stop(env);
 }
 
+static void in_netns(struct env *env, const char *container, const char *command) {
+        char text[256];
+
+        snprintf(text, sizeof(text), "nsenter --net=/proc/%d/ns/net %s", runc_pid(env, container),
+                 command);
+        assert_int_equal(system(text), 0);
+}
+
+/* tests/gadgets/types/tc.bpf.c: hook 1 is a packet that the host gets, 2 one that it sends. */
+static size_t count_packets(struct run *run, int hook) {
+        json_t *rows = run_rows(run), *row;
+        size_t i, n = 0;
+
+        json_array_foreach(rows, i, row) n += row_int(row, "hook") == hook;
+        json_decref(rows);
+        return n;
+}
+
+/* An answer comes back: the container has told its address to somebody who listens. */
+static void exchange(struct env *env, const char *id) {
+        runc_act(env, "gt-tc", "dns-query", "10.78.0.1", "47111", "www.example.com", "1", id, NULL);
+}
+
+/* On the host's end of a veth pair: one that was there when the gadget started, and one that the
+ * container gets later. */
+static void test_host_ends(void **state) {
+        struct env *env = *state;
+        struct run *run, *server;
+        char text[256];
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        test_needs(NEED_BPF_XDP);
+        env_start(env, NULL);
+        runc_start(env, "gt-tc", NULL, "");
+        env_ctl(env, 0, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "-d", "--name", "t",
+                "--allow-unsafe", "-c", "gt-tc", NULL);
+        env_wait_state(env, "t", "running");
+        run = env_run(env, "attach", "t", "-o", "json", NULL);
+
+        snprintf(text, sizeof(text),
+                 "ip link add gtc0 type veth peer name eth0 netns %d && "
+                 "ip addr add 10.78.0.1/24 dev gtc0 && ip link set gtc0 up",
+                 runc_pid(env, "gt-tc"));
+        assert_int_equal(system(text), 0);
+        in_netns(env, "gt-tc", "ip addr add 10.78.0.2/24 dev eth0");
+        in_netns(env, "gt-tc", "ip link set eth0 up");
+        server = env_exec(env, TEST_BUILD_DIR "/tests/lib/netact", "dns-server", "47111", NULL);
+        run_wait_out(server, "ready");
+        /* The broker hears of the interface when it hears of it. */
+        assert_true(WAIT_UNTIL((exchange(env, "1"), count_packets(run, 1) > 0), WAIT_DEFAULT));
+        env_ctl(env, 0, "stop", "t", NULL);
+
+        env_ctl(env, 0, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "-d", "--name", "u",
+                "--allow-unsafe", "-c", "gt-tc", NULL);
+        env_wait_state(env, "u", "running");
+        run = env_run(env, "attach", "u", "-o", "json", NULL);
+        exchange(env, "2");
+        assert_true(WAIT_UNTIL(count_packets(run, 1) == 1, WAIT_DEFAULT));
+        env_ctl(env, 0, "stop", "u", NULL);
+        env_stop(env);
+}
+
 #define TEST(_function) cmocka_unit_test_setup_teardown(_function, env_setup, runc_teardown)
 
 static const struct CMUnitTest tests[] = {
         TEST(test_sockets_of_containers),
         TEST(test_shared_namespace),
+        TEST(test_host_ends),
 };
 TEST_MAIN("netns", tests)
