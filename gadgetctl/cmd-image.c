@@ -6,18 +6,34 @@
 #include "client/schema.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/print.h"
+#include "image/ref.h"
 #include "ipc/mp.h"
+
+/* A name by digest has no tag, and one that cannot be read is shown as it is. */
+static void add_name(struct table *table, const char *name) {
+        char repository[LIMIT_IMAGE_REF_MAX + 1];
+        struct image_ref ref;
+
+        if (image_ref_parse(name, &ref, NULL) < 0) {
+                table_add(table, name);
+                table_add(table, "");
+                return;
+        }
+        image_ref_repository(&ref, repository, sizeof(repository));
+        table_add(table, repository);
+        table_add(table, ref.digest[0] ? "<none>" : ref.tag);
+}
 
 static void add_image(struct table *table, struct bytes item) {
         uint8_t size[FORMAT_MAX];
         char text[1024];
 
-        table_add(table, object_text(item, "name", text, sizeof(text)));
+        add_name(table, object_text(item, "name", text, sizeof(text)));
         object_text(item, "digest", text, sizeof("sha256:") + 12);
         table_add(table, text);
+        table_add(table, object_text(item, "created", text, sizeof(text)));
         *format_bytes(size, object_uint(item, "size")) = '\0';
         table_add(table, (char *)size);
-        table_add(table, object_text(item, "created", text, sizeof(text)));
         table_add(table, object_text(item, "architectures", text, sizeof(text)));
         table_add(table, object_bool(item, "damaged")   ? "damaged"
                          : object_bool(item, "bundled") ? "bundled"
@@ -25,8 +41,8 @@ static void add_image(struct table *table, struct bytes item) {
 }
 
 int cmd_image_list(struct args *args) {
-        static const char *const headers[] = { "NAME",    "DIGEST",        "SIZE",
-                                               "CREATED", "ARCHITECTURES", "STORE" };
+        static const char *const headers[] = { "REPOSITORY", "TAG",  "DIGEST", "CREATED",
+                                               "SIZE",       "ARCH", "STORE" };
 
         return print_listing(args, METHOD_IMAGE_LIST, SESSION_MAY_SPAWN, headers,
                              ARRAY_SIZE(headers), add_image);

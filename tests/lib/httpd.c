@@ -69,7 +69,7 @@ struct httpd {
         uint16_t other_port;
         pthread_t thread;
         atomic_uint requests, authorizations, ranges, lied;
-        atomic_bool is_ending;
+        atomic_bool is_ending, holds_blobs;
         size_t cut;
         uint8_t layer[LAYER_SIZE + 16];
         char layer_digest[DIGEST_TEXT_MAX];
@@ -425,6 +425,11 @@ static bool answer_upload(struct httpd *h, int fd, const char *request, size_t n
         return true;
 }
 
+static void wait_for_release(const struct httpd *h) {
+        while (h->holds_blobs && !h->is_ending)
+                (void)poll(NULL, 0, 5);
+}
+
 static void answer(struct httpd *h, int fd, const char *request) {
         const char *range = strstr(request, "Range: bytes=");
         const char *authorization = strstr(request, "Authorization: ");
@@ -440,6 +445,8 @@ static void answer(struct httpd *h, int fd, const char *request) {
                              "{\"token\":\"t\"}");
                 return;
         }
+        if (strstr(request, "/blobs/"))
+                wait_for_release(h);
         if (lie_about_access(h, fd, request, has_bearer) || answer_resource(h, fd, request))
                 return;
         if (strstr(request, "/manifests/1 ") && str_after(request, "GET "))
@@ -606,11 +613,27 @@ unsigned int httpd_uploaded_blobs(const struct httpd *h) {
         return h->uploaded_blobs;
 }
 
-bool httpd_saw(struct httpd *h, const char *text) {
-        bool found;
+void httpd_hold_blobs(struct httpd *h) {
+        h->holds_blobs = true;
+}
+
+void httpd_release_blobs(struct httpd *h) {
+        h->holds_blobs = false;
+}
+
+unsigned int httpd_count(struct httpd *h, const char *text) {
+        const uint8_t *at, *end;
+        unsigned int n = 0;
 
         pthread_mutex_lock(&h->lock);
-        found = h->seen.len > 0 && memmem(h->seen.data, h->seen.len, text, strlen(text));
+        end = h->seen.data + h->seen.len;
+        for (at = h->seen.data;
+             at && at < end && (at = memmem(at, (size_t)(end - at), text, strlen(text))); at++)
+                n++;
         pthread_mutex_unlock(&h->lock);
-        return found;
+        return n;
+}
+
+bool httpd_saw(struct httpd *h, const char *text) {
+        return httpd_count(h, text) > 0;
 }

@@ -73,6 +73,13 @@ const char *httpd_manifest_digest(const struct httpd *httpd, char *out);
 unsigned int httpd_uploaded_bytes(const struct httpd *httpd);
 unsigned int httpd_uploaded_blobs(const struct httpd *httpd);
 
+/* Requests for blobs are answered when they are released. */
+void httpd_hold_blobs(struct httpd *httpd);
+void httpd_release_blobs(struct httpd *httpd);
+
+/* How many requests had this text. */
+unsigned int httpd_count(struct httpd *httpd, const char *text);
+
 /* Whether some request, its headers and a form it brought included, had this text. */
 bool httpd_saw(struct httpd *httpd, const char *text);
 

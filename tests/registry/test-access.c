@@ -363,6 +363,68 @@ static void test_proxies(void **state) {
         httpd_free(proxy);
 }
 
+/* Two pulls of the same content under two names: their blobs are asked for at the same time, and
+ * each once. */
+static void test_blobs_are_shared(void **state) {
+        struct httpd *httpd = httpd_new(LIE_NONE);
+        struct env *env = *state;
+        struct run *runs[2];
+        char name[64];
+
+        test_needs(NEED_ROOT);
+        setenv("HOME", env->root, 1);
+        env_start(env, NULL);
+        httpd_hold_blobs(httpd);
+        for (int i = 0; i < 2; i++) {
+                snprintf(name, sizeof(name), "127.0.0.1:%u/shared/%d:1", httpd_port(httpd), i);
+                runs[i] = env_run(env, "pull", "--plain-http", name, NULL);
+                /* Also the signatures were asked for: nothing but blobs is missing. */
+                snprintf(name, sizeof(name), "GET /v2/shared/%d/referrers/", i);
+                assert_true(WAIT_UNTIL(httpd_saw(httpd, name), WAIT_DEFAULT));
+        }
+        /* Both blobs of the first pull at once, neither answered. */
+        assert_true(WAIT_UNTIL(httpd_count(httpd, "/blobs/sha256:") == 2, WAIT_DEFAULT));
+        httpd_release_blobs(httpd);
+        assert_int_equal(run_exit(runs[0]), 0);
+        assert_int_equal(run_exit(runs[1]), 0);
+        assert_int_equal(httpd_count(httpd, "/blobs/sha256:"), 2);
+        env_ctl(env, 0, "image", "fsck", NULL);
+        env_stop(env);
+        httpd_free(httpd);
+}
+
+/* Bars with bytes and a rate on a terminal, lines elsewhere, and the digest alone with --quiet. */
+static void test_progress(void **state) {
+        struct httpd *httpd = httpd_new(LIE_NONE);
+        struct env *env = *state;
+        char command[512], name[64];
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        setenv("HOME", env->root, 1);
+        env_start(env, NULL);
+        snprintf(name, sizeof(name), "127.0.0.1:%u/p/thing:1", httpd_port(httpd));
+        snprintf(command, sizeof(command), "%s/gadgetctl --root %s pull --plain-http %s",
+                 env_path(env, "%s", GADGET_BINDIR), env->root, name);
+        run = env_exec(env, "script", "-qec", command, "/dev/null", NULL);
+        assert_int_equal(run_exit(run), 0);
+        assert_non_null(strstr(run_out(run), "[==============================] 12 KiB/12 KiB "));
+        assert_non_null(strstr(run_out(run), "/s\033[K"));
+        env_ctl(env, 0, "image", "prune", "--all", NULL);
+
+        run = env_ctl(env, 0, "pull", "--plain-http", name, NULL);
+        assert_non_null(strstr(run_err(run), ": done, 12 KiB\n"));
+        assert_null(strchr(run_err(run), '\r'));
+        assert_null(strchr(run_err(run), '\033'));
+        env_ctl(env, 0, "image", "prune", "--all", NULL);
+
+        run = env_ctl(env, 0, "pull", "--plain-http", "--quiet", name, NULL);
+        assert_int_equal(strlen(run_out(run)), strlen("sha256:") + 64 + 1);
+        assert_string_equal(run_err(run), "");
+        env_stop(env);
+        httpd_free(httpd);
+}
+
 /* While a pull with credentials is on its way: nothing of them in any process's arguments or
  * environment, nor in what gadgetd logs. */
 static void test_secrets_are_nowhere(void **state) {
@@ -397,10 +459,11 @@ static void test_secrets_are_nowhere(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_bearer),  ENV_TEST(test_identity_token),
-        ENV_TEST(test_helpers), ENV_TEST(test_client_certificate),
-        ENV_TEST(test_mirrors), ENV_TEST(test_short_names),
-        ENV_TEST(test_proxies), ENV_TEST(test_secrets_are_nowhere),
+        ENV_TEST(test_bearer),   ENV_TEST(test_identity_token),
+        ENV_TEST(test_helpers),  ENV_TEST(test_client_certificate),
+        ENV_TEST(test_mirrors),  ENV_TEST(test_short_names),
+        ENV_TEST(test_proxies),  ENV_TEST(test_blobs_are_shared),
+        ENV_TEST(test_progress), ENV_TEST(test_secrets_are_nowhere),
 };
 
 TEST_MAIN("registry-access", tests)

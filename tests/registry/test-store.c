@@ -213,6 +213,53 @@ static void test_export_of_both_stores(void **state) {
         env_stop(env);
 }
 
+/* --- listing and pruning --- */
+
+static void test_list_columns(void **state) {
+        struct env *env = *state;
+        char line[512] = "", *save = NULL, *word, *at;
+        const char *expected[] = { "registry.example:5000/team/open", "v1", "sha256:" };
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        env_start(env, NULL);
+        env_ctl(env, 0, "tag", "trace_open", "registry.example:5000/team/open:v1", NULL);
+        run = env_ctl(env, 0, "image", "list", NULL);
+        assert_non_null(str_after(run_out(run), "REPOSITORY"));
+        at = strstr(run_out(run), "registry.example");
+        assert_non_null(at);
+        snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+        word = strtok_r(line, " ", &save);
+        for (size_t i = 0; i < ARRAY_SIZE(expected); i++, word = strtok_r(NULL, " ", &save))
+                assert_int_equal(strncmp(word, expected[i], strlen(expected[i])), 0);
+        assert_non_null(strchr(word, 'T')); /* when it was created */
+        word = strtok_r(NULL, "", &save);
+        assert_non_null(strstr(word, "amd64,arm64"));
+        assert_non_null(strstr(word, "local"));
+        env_stop(env);
+}
+
+/* An image that an instance runs is held: prune leaves it, until the instance has gone. */
+static void test_prune_leaves_what_runs(void **state) {
+        struct env *env = *state;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        env_ctl(env, 0, "tag", "trace_open", "held:1", NULL);
+        env_ctl(env, 0, "tag", "trace_exec", "loose:1", NULL);
+        env_ctl(env, 0, "run", "--detach", "--name", "holder", "held:1", NULL);
+        env_wait_state(env, "holder", "running");
+        env_ctl(env, 0, "image", "prune", "--all", NULL);
+        assert_true(has(env, "held:1"));
+        assert_false(has(env, "loose:1"));
+        assert_sound(env);
+        env_ctl(env, 0, "stop", "holder", NULL);
+        env_ctl(env, 0, "image", "prune", "--all", NULL);
+        assert_false(has(env, "held:1"));
+        env_stop(env);
+}
+
 /* --- a large import --- */
 
 /* A layout whose one layer is as large as a blob may be. */
@@ -267,10 +314,9 @@ static void test_import_blocks_nobody(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_others_read_a_pulled_store),
-        ENV_TEST(test_two_gadgetd_on_one_store),
-        ENV_TEST(test_export_of_both_stores),
-        ENV_TEST(test_import_blocks_nobody),
+        ENV_TEST(test_others_read_a_pulled_store), ENV_TEST(test_two_gadgetd_on_one_store),
+        ENV_TEST(test_export_of_both_stores),      ENV_TEST(test_list_columns),
+        ENV_TEST(test_prune_leaves_what_runs),     ENV_TEST(test_import_blocks_nobody),
 };
 
 TEST_MAIN("registry-store", tests)
