@@ -12,6 +12,7 @@
 #include "worker/buffers.h"
 #include "worker/container.h"
 #include "worker/elf-check.h"
+#include "worker/kernel-enum.h"
 #include "worker/sockets-map.h"
 
 #define LOG_LINES_SHOWN 30
@@ -146,6 +147,8 @@ int gadget_open(struct gadget *g, const struct host_start *start, struct error *
                 r = gadget_find_sources(g, err);
         if (r == 0)
                 r = gadget_describe(g, err);
+        if (r == 0)
+                r = kernel_enums_apply(&g->enums, err);
         for (size_t i = 0; r == 0 && i < g->n_sources; i++)
                 if (container_add_fields(g->sources[i].type, !start->is_host_wide) < 0)
                         r = error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for fields");

@@ -282,6 +282,71 @@ bool host_btf_has(const char *name) {
         return false;
 }
 
+/* Where the name is among all, or 0. */
+static uint32_t offset_of(struct bytes in, const char *name) {
+        const uint8_t *at = in.data;
+        size_t n = strlen(name);
+
+        for (; n > 0 && (at = find_name(in, at, name)); at++)
+                if (at + n < in.data + in.len && at[n] == 0)
+                        return (uint32_t)(at - in.data);
+        return 0;
+}
+
+static int each_value(const struct btf_type *t, const uint8_t *at,
+                      int (*each)(void *arg, const char *name, int64_t value), void *arg,
+                      bool is_signed) {
+        struct bytes in = names();
+        int r = 0;
+
+        for (uint32_t i = 0; r >= 0 && i < BTF_INFO_VLEN(t->info); i++) {
+                struct btf_enum64 value = { 0 };
+                bool is_wide = BTF_INFO_KIND(t->info) == BTF_KIND_ENUM64;
+                int64_t number;
+
+                memcpy(&value, at, is_wide ? sizeof(value) : sizeof(struct btf_enum));
+                at += is_wide ? sizeof(value) : sizeof(struct btf_enum);
+                number = is_wide     ? (int64_t)((uint64_t)value.val_hi32 << 32 | value.val_lo32)
+                         : is_signed ? (int32_t)value.val_lo32
+                                     : (int64_t)value.val_lo32;
+                if (value.name_off < in.len)
+                        r = each(arg, (const char *)in.data + value.name_off, number);
+        }
+        return MIN(r, 0);
+}
+
+int host_btf_enum(const char *name, int (*each)(void *arg, const char *name, int64_t value),
+                  void *arg, bool *ret_is_signed) {
+        struct btf_header header;
+        uint32_t name_off = offset_of(names(), name);
+        const uint8_t *at, *end;
+
+        if (name_off == 0)
+                return -ENOENT;
+        memcpy(&header, btf.all.data, sizeof(header));
+        if ((uint64_t)header.hdr_len + header.type_off + header.type_len > btf.all.len)
+                return -EBADMSG;
+        at = btf.all.data + header.hdr_len + header.type_off;
+        end = at + header.type_len;
+        for (struct btf_type t; (size_t)(end - at) >= sizeof(t);) {
+                int64_t tail;
+
+                memcpy(&t, at, sizeof(t));
+                at += sizeof(t);
+                tail = tail_of(&t);
+                if (tail < 0 || tail > end - at)
+                        return -EBADMSG;
+                if (t.name_off == name_off && BTF_INFO_VLEN(t.info) > 0 &&
+                    (BTF_INFO_KIND(t.info) == BTF_KIND_ENUM ||
+                     BTF_INFO_KIND(t.info) == BTF_KIND_ENUM64)) {
+                        *ret_is_signed = BTF_INFO_KFLAG(t.info);
+                        return each_value(&t, at, each, arg, *ret_is_signed);
+                }
+                at += tail;
+        }
+        return -ENOENT;
+}
+
 /* A copy, in which the names have another first letter. Who would rather map the file than read it
  * does not find it. */
 int host_btf_hide(const char *prefix) {

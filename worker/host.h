@@ -30,6 +30,11 @@ int host_init(int channel_fd, struct host_start *ret, struct error *err);
  * which then cannot decide anything. */
 bool host_btf_has(const char *name);
 
+/* Calls `each` for every value of the kernel's enum of this name, in order; a negative result ends
+ * it. -ENOENT: the kernel has none. Names are valid during the call. */
+int host_btf_enum(const char *name, int (*each)(void *arg, const char *name, int64_t value),
+                  void *arg, bool *ret_is_signed);
+
 /* From now on it has no name that begins so, neither for us nor for libbpf. */
 int host_btf_hide(const char *prefix);
 

@@ -97,7 +97,7 @@ static void put_enum(struct buf *b, const struct type_enum *e) {
         }
         put_array(b, e->n_values);
         for (size_t i = 0; i < e->n_values; i++)
-                put_enum_value(b, e->values[i].name, e->values[i].value, false);
+                put_enum_value(b, e->values[i].name, e->values[i].value, e->is_signed);
 }
 
 static void put_field(struct buf *b, const struct event_field *f) {

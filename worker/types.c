@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "gadget/api.h"
+#include "worker/kernel-enum.h"
 
 #define FIELD_NAME_MAX 255
 /* typedef, const and volatile around one type; btf_check() has excluded circles. */
@@ -90,6 +91,8 @@ struct place {
 };
 
 void type_enums_done(struct type_enums *enums) {
+        for (size_t i = 0; i < enums->n; i++)
+                kernel_enum_done(&enums->items[i]);
         free(enums->items);
         *enums = (struct type_enums){ 0 };
 }
@@ -196,7 +199,8 @@ static int enum_index(struct walk *w, struct type_enum item) {
         for (size_t i = 0; i < w->enums->n; i++)
                 if (w->enums->items[i].btf == item.btf &&
                     w->enums->items[i].btf_id == item.btf_id &&
-                    w->enums->items[i].values == item.values)
+                    w->enums->items[i].values == item.values &&
+                    w->enums->items[i].is_set == item.is_set)
                         return (int)i;
         items = reallocarray(w->enums->items, w->enums->n + 1, sizeof(*items));
         if (!items)
@@ -218,10 +222,12 @@ static int enum_of_btf(struct walk *w, uint32_t id, const char *typedef_name) {
 
         if (name[0] == '\0' && typedef_name)
                 name = typedef_name;
-        return enum_index(w, (struct type_enum){ .name = name,
-                                                 .is_set = ends_with(name, "_set"),
-                                                 .btf = w->btf,
-                                                 .btf_id = id });
+        return enum_index(
+                w, (struct type_enum){ .name = name,
+                                       .is_set = ends_with(name, "_set") ||
+                                                 (typedef_name && ends_with(typedef_name, "_set")),
+                                       .btf = w->btf,
+                                       .btf_id = id });
 }
 
 /* clang before 15 does not say whether an enum is signed: one with negative values is, unless it is

@@ -67,6 +67,8 @@ struct type_enum {
         uint32_t btf_id;
         const struct type_enum_value *values; /* when btf is NULL */
         size_t n_values;
+        bool is_signed;                        /* likewise */
+        struct type_enum_value *kernel_values; /* values, if they are ours to free */
 };
 struct type_enums {
         struct type_enum *items;

@@ -15,6 +15,13 @@
 
 #define LABELS 32
 
+/* As an older kernel's header might have them; the second is the gadget's own, and only called as
+ * one of the kernel's. */
+enum pid_type___old { PIDTYPE_PID___old = 7, PIDTYPE_NOT_YET = 1 };
+enum rw_hint___own { MINE = 2 };
+/* Bits of the kernel's: TTU_SPLIT_HUGE_PMD is 4, TTU_IGNORE_MLOCK 8. */
+typedef enum ttu_flags ttu_set;
+
 struct event {
         gadget_netns_id netns_id;
         gadget_netif_index loopback_ifindex;
@@ -25,6 +32,9 @@ struct event {
         gadget_dns_name host_raw[LABELS];
         gadget_dns_name plain[LABELS];
         gadget_dns_name garbage[LABELS];
+        enum pid_type___old type_raw;
+        enum rw_hint___own own_raw;
+        ttu_set flags_raw;
         gadget_kernel_stack kstack_raw;
         gadget_kernel_stack lost_kstack_raw; /* another one had its place */
         gadget_kernel_stack no_kstack_raw;   /* no such entry */
@@ -54,6 +64,9 @@ int on_getppid(struct syscall_trace_enter *ctx) {
         __builtin_memcpy(event->host_raw, "\3www\7example\3com", 17);
         __builtin_memcpy(event->plain, "\3a.b\4host", 10);
         __builtin_memcpy(event->garbage, "\3ok!\xc0\xff", 6);
+        event->type_raw = 1;
+        event->own_raw = MINE;
+        event->flags_raw = 4 | 8;
         event->kstack_raw = gadget_get_kernel_stack(ctx);
         event->lost_kstack_raw = -17;
         event->no_kstack_raw = 1000000;

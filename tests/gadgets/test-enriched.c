@@ -72,6 +72,24 @@ static void test_names(void **state) {
         env_stop(env);
 }
 
+/* The kernel that runs says what its values are called. */
+static void test_kernel_enums(void **state) {
+        struct env *env = *state;
+        struct run *run;
+        json_t *row;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        row = first_row(env, &run, (const char *[]){ "--filter", "type==PIDTYPE_TGID", NULL });
+        assert_int_equal(row_int(row, "type_raw"), 1);
+        assert_string_equal(row_str(row, "type"), "PIDTYPE_TGID");
+        assert_string_equal(row_str(row, "own"), "MINE");
+        assert_string_equal(row_str(row, "flags"), "TTU_SPLIT_HUGE_PMD|TTU_IGNORE_MLOCK");
+        stop(run, row);
+        env_stop(env);
+}
+
 /* Numbers of interfaces mean what they mean in the host's network namespace only. */
 static void test_interfaces_of_namespaces(void **state) {
         struct env *env = *state;
@@ -143,6 +161,7 @@ static void test_filters(void **state) {
 
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_names),
+        ENV_TEST(test_kernel_enums),
         ENV_TEST(test_interfaces_of_namespaces),
         ENV_TEST(test_kernel_stack),
         ENV_TEST(test_filters),

@@ -25,6 +25,22 @@ bool host_btf_has(const char *name) {
         return true;
 }
 
+int host_btf_enum(const char *name, int (*each)(void *arg, const char *name, int64_t value),
+                  void *arg, bool *ret_is_signed) {
+        struct btf *btf = btf__load_vmlinux_btf();
+        int32_t id = btf ? btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) : -ENOENT;
+        int r = 0;
+
+        if (id > 0) {
+                *ret_is_signed = btf_enum_is_signed(btf, (uint32_t)id);
+                for (uint32_t i = 0; r == 0 && i < btf_vlen(btf__type_by_id(btf, id)); i++)
+                        r = each(arg, btf_enum_name_at(btf, (uint32_t)id, i),
+                                 btf_enum_value_at(btf, (uint32_t)id, i));
+        }
+        btf__free(btf);
+        return id > 0 ? r : -ENOENT;
+}
+
 int host_btf_hide(const char *prefix) {
         return -EOPNOTSUPP;
 }
