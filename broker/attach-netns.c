@@ -44,17 +44,19 @@ static int make_array(int prog_fd) {
 /*
  * What runs before the gadget's program. The loopback interface shows each packet twice, as it
  * leaves and as it arrives: the first is left out. skb->cb[0] says in which namespace this is, for
- * looking sockets up (gadget/sockets-map.h).
+ * looking sockets up (gadget/sockets-map.h), cb[1] whether that is the host's.
  */
-static int load_dispatcher(int array_fd, uint64_t netns) {
+static int load_dispatcher(int array_fd, uint64_t netns, bool is_host) {
         const struct bpf_insn insns[] = {
                 INSN(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0),
                 INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, SKB(ifindex), 0),
                 INSN(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 2, LOOPBACK),
                 INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, SKB(pkt_type), 0),
-                INSN(BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 7, PACKET_OUTGOING),
+                INSN(BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 9, PACKET_OUTGOING),
                 INSN(BPF_ALU | BPF_MOV | BPF_K, 2, 0, 0, (int32_t)netns),
-                INSN(BPF_STX | BPF_MEM | BPF_W, 6, 2, SKB(cb), 0),
+                INSN(BPF_STX | BPF_MEM | BPF_W, 6, 2, SKB(cb[0]), 0),
+                INSN(BPF_ALU | BPF_MOV | BPF_K, 2, 0, 0, is_host),
+                INSN(BPF_STX | BPF_MEM | BPF_W, 6, 2, SKB(cb[1]), 0),
                 INSN(BPF_LD | BPF_IMM | BPF_DW, 2, BPF_PSEUDO_MAP_FD, 0, array_fd),
                 INSN(0, 0, 0, 0, 0),
                 INSN(BPF_ALU64 | BPF_MOV | BPF_X, 1, 6, 0, 0),
@@ -74,9 +76,9 @@ static int load_dispatcher(int array_fd, uint64_t netns) {
 /* In the namespace that we are in: the packets of one interface, or of all. Nobody reads the
  * socket. It gets packets only once its program is there, and has the smallest buffer for what a
  * program lets through in spite of that. */
-static int open_socket(int array_fd, uint64_t netns, int ifindex) {
+static int open_socket(const struct broker *b, int array_fd, uint64_t netns, int ifindex) {
         cleanup_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        cleanup_close int dispatcher_fd = load_dispatcher(array_fd, netns);
+        cleanup_close int dispatcher_fd = load_dispatcher(array_fd, netns, netns == b->host_netns);
         struct sockaddr_ll address = { .sll_family = AF_PACKET,
                                        .sll_protocol = htons(ETH_P_ALL),
                                        .sll_ifindex = ifindex };
@@ -135,7 +137,7 @@ static void add_socket(struct broker *b, const struct netns_program *program,
                 return;
         r = netns_enter(b, netns);
         if (r == 0) {
-                r = link.fd = open_socket(program->array_fd, netns->id, 0);
+                r = link.fd = open_socket(b, program->array_fd, netns->id, 0);
                 netns_leave(b);
         }
         if (r >= 0)
@@ -255,7 +257,7 @@ static int add_interface(struct broker *b, uint32_t handle, int ifindex) {
         struct netns_link link = { .link = handle };
         int r;
 
-        r = link.fd = open_socket(p->items[p->n - 1].array_fd, b->host_netns, ifindex);
+        r = link.fd = open_socket(b, p->items[p->n - 1].array_fd, b->host_netns, ifindex);
         if (r >= 0)
                 r = keep(p, &link);
         if (r >= 0)

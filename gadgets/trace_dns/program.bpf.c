@@ -10,8 +10,12 @@
 #include <bpf/bpf_helpers.h>
 
 #define GADGET_NO_BUF_RESERVE
+#define GADGET_TYPE_NETWORKING
 #include <gadget/buffer.h>
+#include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/sockets-map.h>
+
 #include <gadget/packet.h>
 #include <gadget/types.h>
 
@@ -26,6 +30,7 @@
 #define ADDRESS_TEXT_MAX 40
 #define QUERIES_MAX 8192
 #define CLASS_IN 1
+#define LOOPBACK 1
 
 enum dns_qr { Q, R };
 enum dns_packet { HOST, BROADCAST, MULTICAST, OTHERHOST, OUTGOING };
@@ -73,6 +78,7 @@ enum dns_rcode {
 struct event {
         gadget_timestamp timestamp_raw;
         gadget_netns_id netns_id;
+        struct gadget_process proc; /* zeros when it is not known whose packet it is */
         struct gadget_l4endpoint_t src;
         struct gadget_l4endpoint_t dst;
         struct gadget_l3endpoint_t nameserver;
@@ -370,9 +376,19 @@ static __always_inline void fill(struct __sk_buff *skb, struct event *event,
         event->latency_ns_raw = measure(event);
 }
 
+/* Whose message it is: of the end that is here. On the loopback interface both are: the one that
+ * asks. */
+static __always_inline struct gadget_socket_value *
+find_owner(const struct __sk_buff *skb, const struct gadget_packet *p, bool is_answer) {
+        bool is_source = skb->ifindex == LOOPBACK ? !is_answer : skb->pkt_type == OUTGOING;
+
+        return gadget_packet_owner(skb, is_source ? &p->src : &p->dst);
+}
+
 SEC("socket1")
 int on_packet(struct __sk_buff *skb) {
         struct gadget_packet packet;
+        struct gadget_socket_value *owner;
         struct dns_header header;
         struct work *w;
         __u32 at, name_len;
@@ -385,9 +401,13 @@ int on_packet(struct __sk_buff *skb) {
         if (at == 0 || bpf_skb_load_bytes(skb, at, &header, sizeof(header)) < 0 ||
             header.n_questions != bpf_htons(1) || (header.flags1 & 0x78) != 0)
                 return 0;
+        owner = find_owner(skb, &packet, header.flags1 & 0x80);
+        if (gadget_should_discard_packet(skb, owner))
+                return 0;
         w = scratch();
         if (!w)
                 return 0;
+        gadget_process_populate_from_socket(owner, &w->event.proc);
         at += HEADER;
         name_len = read_name(skb, at, packet.end, &w->event);
         at += name_len;

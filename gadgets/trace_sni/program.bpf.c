@@ -9,8 +9,12 @@
 #include <bpf/bpf_helpers.h>
 
 #define GADGET_NO_BUF_RESERVE
+#define GADGET_TYPE_NETWORKING
 #include <gadget/buffer.h>
+#include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/sockets-map.h>
+
 #include <gadget/packet.h>
 #include <gadget/types.h>
 
@@ -20,10 +24,12 @@
 #define CLIENT_HELLO 1
 #define SERVER_NAME 0
 #define RANDOM_LEN 32
+#define LOOPBACK 1
 
 struct event {
         gadget_timestamp timestamp_raw;
         gadget_netns_id netns_id;
+        struct gadget_process proc; /* zeros when it is not known whose packet it is */
         struct gadget_l4endpoint_t src;
         struct gadget_l4endpoint_t dst;
         char name[NAME_LEN]; /* last: only as much is sent as there is */
@@ -109,8 +115,10 @@ SEC("socket1")
 int on_packet(struct __sk_buff *skb) {
         struct gadget_packet packet;
         __u32 at, end = 0, len;
+        struct gadget_socket_value *owner;
         struct event *event;
         struct hello hello;
+        bool is_source;
 
         if (!gadget_packet_parse(skb, &packet) || packet.src.proto_raw != IPPROTO_TCP ||
             packet.payload + sizeof(hello) > packet.end ||
@@ -120,6 +128,11 @@ int on_packet(struct __sk_buff *skb) {
         at = find_extensions(skb, at, &end);
         if (at > 0)
                 at = find_server_name(skb, at, end);
+        /* Of the end that is here; on the loopback interface, of the one that asks. */
+        is_source = skb->pkt_type == GADGET_PACKET_OUTGOING || skb->ifindex == LOOPBACK;
+        owner = gadget_packet_owner(skb, is_source ? &packet.src : &packet.dst);
+        if (gadget_should_discard_packet(skb, owner))
+                return 0;
         event = at > 0 ? scratch() : NULL;
         if (!event)
                 return 0;
@@ -128,6 +141,7 @@ int on_packet(struct __sk_buff *skb) {
                 return 0;
         event->timestamp_raw = bpf_ktime_get_boot_ns();
         event->netns_id = skb->cb[0];
+        gadget_process_populate_from_socket(owner, &event->proc);
         event->src = packet.src;
         event->dst = packet.dst;
         gadget_output_buf(skb, &events, event,

@@ -105,12 +105,15 @@ static void expect_query(struct env *env, struct run *run, const struct query *q
                 assert_int_equal(row_int(row, i ? "dst.port" : "src.port"), port);
                 assert_int_equal(row_int(row, i ? "src.port" : "dst.port"), 53);
                 assert_string_equal(row_str(row, "pkt_type"), "HOST");
+                assert_string_equal(row_str(row, "proc.comm"), "netact");
+                assert_true(row_int(row, "proc.pid") > 1);
                 assert_string_equal(row_str(row, "runtime.containerName"), "gt-web");
                 assert_int_equal(row_int(row, "netns_id"), runc_netns(env, "gt-web"));
                 assert_true(json_is_true(row_get(row, "rd")));
                 assert_false(json_is_true(row_get(row, "tc")));
                 assert_int_equal(json_is_true(row_get(row, "ra")), i);
         }
+        assert_int_equal(row_int(question, "proc.pid"), row_int(answer, "proc.pid"));
         assert_int_equal(row_int(question, "num_answers"), 0);
         assert_int_equal(row_int(question, "latency_ns_raw"), 0);
         expect_addresses(question, NULL, NULL);
@@ -177,6 +180,29 @@ static void test_selection(void **state) {
         env_stop(env);
 }
 
+/* What containers of a pod ask is told apart by who asks. */
+static void test_in_a_pod(void **state) {
+        struct env *env = *state;
+        struct run *run;
+        json_t *row;
+
+        needs();
+        env_start(env, NULL);
+        runc_start(env, "gt-one", NULL, "");
+        runc_start(env, "gt-two", "gt-one", "");
+        runc_server(env, "gt-one", "dns-server", "53", NULL);
+        run = trace(env, "gt-two");
+        ask(env, "gt-one", "1");
+        ask(env, "gt-two", "2");
+        row = wait_message(run, 2, "R");
+        assert_string_equal(row_str(row, "runtime.containerName"), "gt-two");
+        assert_int_equal(row_int(row, "netns_id"), runc_netns(env, "gt-one"));
+        assert_int_equal(count_rows(run), 2);
+        json_decref(row);
+        env_ctl(env, 0, "stop", "t", NULL);
+        env_stop(env);
+}
+
 static void in_netns(struct env *env, const char *container, const char *command) {
         char text[256];
 
@@ -227,6 +253,7 @@ static void test_between_containers(void **state) {
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_messages),
         ENV_TEST(test_selection),
+        ENV_TEST(test_in_a_pod),
         ENV_TEST(test_between_containers),
 };
 TEST_MAIN("gadget-trace-dns", tests)

@@ -30,22 +30,31 @@ static void test_names(void **state) {
         row = run_wait_row(run, "name", "www.example.com");
         assert_string_equal(row_str(row, "runtime.containerName"), "gt-tls");
         assert_int_equal(row_int(row, "netns_id"), runc_netns(env, "gt-tls"));
+        assert_string_equal(row_str(row, "proc.comm"), "netact");
         assert_string_equal(row_str(row, "src.addr"), "127.0.0.1");
         assert_true(row_int(row, "src.port") > 0);
         assert_string_equal(row_str(row, "src.proto"), "TCP");
         assert_string_equal(row_str(row, "dst.addr"), "127.0.0.1");
         assert_int_equal(row_int(row, "dst.port"), 4433);
 
+        rows = run_rows(run);
+        assert_int_equal(json_array_size(rows), 1);
+        json_decref(rows);
+        env_ctl(env, 0, "stop", "t", NULL);
+
+        /* A process of the host in the network of a container. */
+        env_ctl(env, 0, "run", "trace_sni", "-d", "--name", "u", "--host", NULL);
+        env_wait_state(env, "u", "running");
+        run = env_run(env, "attach", "u", "-o", "json", NULL);
         snprintf(netns, sizeof(netns), "--net=/proc/%d/ns/net", runc_pid(env, "gt-tls"));
         /* Nobody answers it: that it fails is in order. */
         run_exit(env_exec(env, "nsenter", netns, "openssl", "s_client", "-connect",
                           "127.0.0.1:4433", "-servername", "by-openssl.example.org", NULL));
         row = run_wait_row(run, "name", "by-openssl.example.org");
-        assert_string_equal(row_str(row, "runtime.containerName"), "gt-tls");
-        rows = run_rows(run);
-        assert_int_equal(json_array_size(rows), 2);
-        json_decref(rows);
-        env_ctl(env, 0, "stop", "t", NULL);
+        assert_string_equal(row_str(row, "runtime.containerName"), "");
+        assert_string_equal(row_str(row, "proc.comm"), "openssl");
+        assert_int_equal(row_int(row, "netns_id"), runc_netns(env, "gt-tls"));
+        env_ctl(env, 0, "stop", "u", NULL);
         env_stop(env);
 }
 

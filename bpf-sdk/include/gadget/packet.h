@@ -82,6 +82,21 @@ static __always_inline __u32 gadget_packet_ipv6(const struct __sk_buff *skb, __u
         return 0;
 }
 
+#ifdef GADGET_HAS_SOCKETS_MAP
+/* Who has the socket of one side, NULL = nobody who is known. */
+static __always_inline struct gadget_socket_value *
+gadget_packet_owner(const struct __sk_buff *skb, const struct gadget_l4endpoint_t *side) {
+        struct gadget_socket_key key;
+
+        __builtin_memset(&key, 0, sizeof(key)); /* its gaps are part of it */
+        key.netns = skb->cb[0];
+        key.family = side->version == 6 ? AF_INET6 : AF_INET;
+        key.proto = side->proto_raw;
+        key.port = side->port;
+        return gadget_socket_find(&key);
+}
+#endif
+
 /* Fills packet; false when it is neither TCP nor UDP, or cannot be read. */
 static __always_inline bool gadget_packet_parse(const struct __sk_buff *skb,
                                                 struct gadget_packet *packet) {
