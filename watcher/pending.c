@@ -2,6 +2,7 @@
 #include "watcher/pending.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
 
@@ -15,7 +16,8 @@
 #define PENDING_MAX 256
 #define ANCESTORS_MAX 4
 /* A process that has made an event sleeps a moment later, not at once. */
-#define SLEEPS_WITHIN (5 * NSEC_PER_MSEC)
+#define SLEEPS_WITHIN (50 * NSEC_PER_MSEC)
+#define TRIES_AWAKE 16
 
 void pending_free(struct pending *p) {
         LIST_REMOVE(p, link);
@@ -67,15 +69,35 @@ void pending_name(const struct pending *p, struct container *c) {
 
 /* --- what a command line says --- */
 
-/* Of a process that is about to execute it, or, when it is not seen there, of one that has. */
-static ssize_t read_arguments(pid_t pid, char *buf, size_t n) {
+/* Of a process that is about to execute it. */
+static ssize_t read_exec_arguments(pid_t pid, char *buf, size_t n) {
         uint64_t until = now_ns() + SLEEPS_WITHIN;
         ssize_t len;
 
-        do
+        for (unsigned int i = 0;; i++) {
                 len = proc_exec_arguments(pid, buf, n);
-        while (len == -EAGAIN && now_ns() < until);
-        return len > 0 ? len : proc_arguments(pid, buf, n);
+                if (len != -EAGAIN || now_ns() >= until)
+                        return len;
+                if (i >= TRIES_AWAKE)
+                        (void)poll(NULL, 0, 1);
+        }
+}
+
+/* Finds the command line that makes a container, and whose it is. */
+static bool read_command_line(pid_t *pid, char *text, size_t n, struct command_line *ret) {
+        ssize_t len = read_exec_arguments(*pid, text, n);
+
+        if (len > 0) {
+                command_line_parse(text, (size_t)len, ret);
+                if (ret->makes_container)
+                        return true;
+        }
+        /* runc's child, which executes runc again, has the command line of its parent till then. */
+        len = proc_arguments(*pid, text, n);
+        if (len <= 0 || proc_parent(*pid, pid, NULL) < 0)
+                return false;
+        command_line_parse(text, (size_t)len, ret);
+        return ret->makes_container;
 }
 
 static void set_path(char *buf, size_t n, const char *cwd, const char *path) {
@@ -143,19 +165,14 @@ struct pending *pending_on_runtime(struct watch *watch, pid_t pid, const char *r
         struct command_line line;
         char text[16384];
         struct pending *p;
-        ssize_t len;
         size_t n = 0;
 
         if (find_descendant(watch, pid))
                 return NULL; /* runc executes itself */
-        len = read_arguments(pid, text, sizeof(text));
-        if (len <= 0)
-                return NULL;
-        command_line_parse(text, (size_t)len, &line);
         LIST_FOREACH (p, &watch->pending, link)
                 n++;
-        if (!line.makes_container || !line.id || !oci_is_text(line.id, strlen(line.id)) ||
-            n >= PENDING_MAX)
+        if (!read_command_line(&pid, text, sizeof(text), &line) || !line.id ||
+            !oci_is_text(line.id, strlen(line.id)) || n >= PENDING_MAX)
                 return NULL;
         p = calloc(1, sizeof(*p));
         if (!p)
