@@ -79,10 +79,16 @@ static void row_remove(struct broker *b, struct container_row *row) {
 
 static int encode(const struct msg_container_set *set, struct buf *out) {
         const char *const texts[_CONTAINER_TEXT_MAX] = {
-                [CONTAINER_NAME] = set->name,       [CONTAINER_RUNTIME] = set->runtime,
-                [CONTAINER_ID] = set->id,           [CONTAINER_IMAGE] = set->image,
-                [CONTAINER_DIGEST] = set->digest,   [CONTAINER_K8S_NAMESPACE] = set->k8s_namespace,
-                [CONTAINER_K8S_POD] = set->k8s_pod, [CONTAINER_K8S_CONTAINER] = set->k8s_container,
+                [CONTAINER_NAME] = set->name,
+                [CONTAINER_RUNTIME] = set->runtime,
+                [CONTAINER_ID] = set->id,
+                [CONTAINER_IMAGE] = set->image,
+                [CONTAINER_DIGEST] = set->digest,
+                [CONTAINER_K8S_NAMESPACE] = set->k8s_namespace,
+                [CONTAINER_K8S_POD] = set->k8s_pod,
+                [CONTAINER_K8S_CONTAINER] = set->k8s_container,
+                [CONTAINER_K8S_NODE] = set->k8s_node,
+                [CONTAINER_K8S_LABELS] = set->k8s_labels,
         };
         struct broker_container head = {
                 .mntns = set->mntns,

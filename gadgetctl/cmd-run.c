@@ -114,7 +114,7 @@ static int load_object(const struct args *args, const char *path, struct run *ru
 static bool is_choosy(const struct args *args) {
         return args->containers || args->container_name || args->container_runtime ||
                args->container_image || args->container_digest || args->container_id ||
-               args->k8s_namespace || args->k8s_pod || args->k8s_container;
+               args->k8s_namespace || args->k8s_pod || args->k8s_container || args->k8s_labels;
 }
 
 static int prepare(const struct args *args, struct run *run, struct error *err) {
@@ -156,6 +156,7 @@ static int prepare(const struct args *args, struct run *run, struct error *err) 
         run->request.k8s_namespace = args->k8s_namespace;
         run->request.k8s_pod = args->k8s_pod;
         run->request.k8s_container = args->k8s_container;
+        run->request.k8s_labels = args->k8s_labels;
         /* Who chooses nothing wants everything (docs/decisions/004). */
         run->request.host = args->host || !is_choosy(args);
         run->request.ring_size = args->ring_size;

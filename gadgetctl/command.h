@@ -60,6 +60,7 @@ struct args {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        const char *k8s_labels;
         bool allow_unsafe;
         bool privs;
         bool quiet;

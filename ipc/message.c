@@ -121,6 +121,8 @@ static const struct field container_added_fields[] = {
         F_STR(struct msg_container_added, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
         F_STR(struct msg_container_added, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
         F_STR(struct msg_container_added, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+        F_STR(struct msg_container_added, k8s_labels, 0, LIMIT_CONTAINER_LABELS_MAX, "Labels of its pod, as a=b,c=d."),
+        F_STR(struct msg_container_added, k8s_sandbox, 0, LIMIT_CONTAINER_TEXT_MAX, "Id of its pod's sandbox."),
         F_BOOL(struct msg_container_added, has_netns_fd, 0, "The first fd is its network namespace."),
         F_BOOL(struct msg_container_added, has_root_fd, 0, "The last fd is its root directory."),
 };
@@ -157,6 +159,8 @@ static const struct field container_set_fields[] = {
         F_STR(struct msg_container_set, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
         F_STR(struct msg_container_set, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
         F_STR(struct msg_container_set, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+        F_STR(struct msg_container_set, k8s_labels, 0, LIMIT_CONTAINER_LABELS_MAX, "Labels of its pod, as a=b,c=d."),
+        F_STR(struct msg_container_set, k8s_node, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes node, this host."),
         F_BOOL(struct msg_container_set, host_network, 0, "Its network is the host's."),
         F_BOOL(struct msg_container_set, has_netns_fd, 0, "The first fd is its network namespace."),
         F_BOOL(struct msg_container_set, has_root_fd, 0, "The last fd is its root directory."),

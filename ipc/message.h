@@ -194,6 +194,8 @@ struct msg_container_added {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        const char *k8s_labels;  /* of the pod: "a=b,c=d" */
+        const char *k8s_sandbox; /* id of the pod's sandbox */
         bool has_netns_fd; /* the first fd; not for the host's */
         bool has_root_fd;  /* the last fd, O_PATH */
 };
@@ -231,6 +233,8 @@ struct msg_container_set {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        const char *k8s_labels;
+        const char *k8s_node;
         bool host_network;
         bool has_netns_fd;
         bool has_root_fd;

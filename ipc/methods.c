@@ -50,6 +50,7 @@ static const struct field instance_run_request[] = {
         F_STR(struct req_instance_run, k8s_namespace, 0, LIMIT_SELECTION_MAX, "Containers of these Kubernetes namespaces, such a list; default anything."),
         F_STR(struct req_instance_run, k8s_pod, 0, LIMIT_SELECTION_MAX, "Containers of these pods, such a list; default anything."),
         F_STR(struct req_instance_run, k8s_container, 0, LIMIT_SELECTION_MAX, "Containers of these names in their pods, such a list; default anything."),
+        F_STR(struct req_instance_run, k8s_labels, 0, LIMIT_SELECTION_MAX, "Containers of pods with these labels, a list like a=b,c=d,!e=f: of each key one value, where ! excludes, a value may end in * and a key alone stands for any value; default anything."),
 };
 static const struct field instance_run_reply[] = {
         F_STR(struct rep_instance_run, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
@@ -98,7 +99,7 @@ static const struct field container_list_request[] = {
 };
 static const struct field container_list_reply[] = {
         F_ANY(struct rep_container_list, items, REQUIRED, REPLY_MAX,
-              "Array of maps {name, runtime, id, pid, image, digest, started, mntns, netns, cgroup, cgroup_id, host_network, k8s_namespace, k8s_pod, k8s_container}."),
+              "Array of maps {name, runtime, id, pid, image, digest, started, mntns, netns, cgroup, cgroup_id, host_network, k8s_namespace, k8s_pod, k8s_container, k8s_labels}."),
         F_U64(struct rep_container_list, generation, REQUIRED, UINT64_MAX, "Grows with each change."),
         F_BOOL(struct rep_container_list, is_incomplete, 0, "There are more containers than can be known at once; gadgets do not see those that are not listed."),
 };

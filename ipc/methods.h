@@ -76,6 +76,7 @@ struct req_instance_run {
         const char *k8s_namespace;
         const char *k8s_pod;
         const char *k8s_container;
+        const char *k8s_labels;
 };
 /* Sent once the gadget runs (or has failed: then an error). */
 struct rep_instance_run {

@@ -2,9 +2,11 @@
 #include "supervisor/container.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -34,6 +36,8 @@ static const size_t texts[] = {
         offsetof(struct msg_container_added, k8s_namespace),
         offsetof(struct msg_container_added, k8s_pod),
         offsetof(struct msg_container_added, k8s_container),
+        offsetof(struct msg_container_added, k8s_labels),
+        offsetof(struct msg_container_added, k8s_sandbox),
 };
 
 static char **text_at(struct msg_container_added *info, size_t i) {
@@ -112,6 +116,8 @@ static bool tell(struct containers *cs, struct instance *in, struct container *c
                 .k8s_namespace = info->k8s_namespace,
                 .k8s_pod = info->k8s_pod,
                 .k8s_container = info->k8s_container,
+                .k8s_labels = info->k8s_labels,
+                .k8s_node = info->k8s_pod ? cs->node : NULL,
                 .host_network = info->host_network,
         };
 
@@ -242,6 +248,7 @@ static void pack_container(const struct container *c, struct buf *out) {
         pack_map_str(&map, "k8s_namespace", info->k8s_namespace);
         pack_map_str(&map, "k8s_pod", info->k8s_pod);
         pack_map_str(&map, "k8s_container", info->k8s_container);
+        pack_map_str(&map, "k8s_labels", info->k8s_labels);
         pack_end(&map);
 }
 
@@ -539,6 +546,16 @@ static void fill_arguments(const struct containers_config *config, const char **
         argv[n] = NULL;
 }
 
+/* As Kubernetes does: the host's name unless it is told otherwise. */
+static void set_node(struct containers *cs) {
+        const char *node = cs->sup->config.containers.node;
+        struct utsname name;
+
+        if (!node && uname(&name) == 0)
+                node = name.nodename;
+        snprintf(cs->node, sizeof(cs->node), "%s", node ?: "");
+}
+
 int containers_need(struct containers *cs, struct error *err) {
         static const struct channel_ops ops = { permit, on_message, on_closed };
         cleanup_close int channel_fd = -1, child_channel_fd = -1, child_log_fd = -1;
@@ -555,6 +572,7 @@ int containers_need(struct containers *cs, struct error *err) {
                                  "gadget-watch ends again and again, and is started only now and "
                                  "then; see the daemon's log");
         fill_arguments(&cs->sup->config.containers, argv);
+        set_node(cs);
         r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
         if (r == 0)
                 r = socket_pair(SOCK_SEQPACKET, &cs->log_fd, &child_log_fd);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/loop.h"
+#include "gadget/api.h"
 #include "ipc/channel.h"
 #include "supervisor/container-fds.h"
 
@@ -47,7 +48,8 @@ struct containers {
         bool holds;
         bool is_full; /* gadget-watch knows of more than it lists */
         uint64_t host_mntns;
-        uint64_t generation; /* counts changes */
+        char node[LIMIT_CONTAINER_TEXT_MAX + 1]; /* k8s.node of containers in pods */
+        uint64_t generation;                     /* counts changes */
         struct container_list list;
         size_t n;
         struct container_wait_list waits;

@@ -28,6 +28,8 @@ static const struct {
         [SELECT_K8S_CONTAINER] = { "k8s_container",
                                    offsetof(struct req_instance_run, k8s_container),
                                    offsetof(struct msg_container_added, k8s_container) },
+        [SELECT_K8S_LABELS] = { "k8s_labels", offsetof(struct req_instance_run, k8s_labels),
+                                offsetof(struct msg_container_added, k8s_labels) },
 };
 
 static const char *text_at(const void *object, size_t offset) {
@@ -96,10 +98,10 @@ bool selection_is_empty(const struct selection *selection) {
         return true;
 }
 
-static bool word_matches(const char *word, size_t n, const char *text) {
+static bool is_value(const char *word, size_t n, const char *text, size_t len) {
         if (n > 0 && word[n - 1] == '*')
-                return strncmp(word, text, n - 1) == 0;
-        return strlen(text) == n && memcmp(word, text, n) == 0;
+                return len >= n - 1 && memcmp(word, text, n - 1) == 0;
+        return len == n && memcmp(word, text, n) == 0;
 }
 
 static bool list_matches(const char *list, const char *text) {
@@ -109,7 +111,7 @@ static bool list_matches(const char *list, const char *text) {
                 bool is_excluded = p[0] == '!';
                 const char *word = p + is_excluded;
                 size_t n = strcspn(word, ",");
-                bool is_match = word_matches(word, n, text);
+                bool is_match = is_value(word, n, text, strlen(text));
 
                 if (is_excluded && is_match)
                         return false;
@@ -120,10 +122,61 @@ static bool list_matches(const char *list, const char *text) {
         }
 }
 
-bool selection_matches(const struct selection *selection, const struct msg_container_added *c) {
-        for (size_t i = 0; i < _SELECT_MAX; i++)
-                if (selection->lists[i] &&
-                    !list_matches(selection->lists[i], text_at(c, fields[i].container) ?: ""))
+/* "key=value", "key==value" or "key", of n bytes, against "a=b,c=d". */
+static bool has_label(const char *word, size_t n, const char *labels) {
+        const char *equals = memchr(word, '=', n);
+        size_t n_key = equals ? (size_t)(equals - word) : n;
+        const char *value = equals ? equals + 1 + (equals + 1 < word + n && equals[1] == '=') : "*";
+        size_t n_value = equals ? n - (size_t)(value - word) : 1;
+
+        while (labels[0]) {
+                size_t len = strcspn(labels, ","), n_name = strcspn(labels, "=");
+
+                if (n_name == n_key && memcmp(labels, word, n_key) == 0 &&
+                    is_value(value, n_value, labels + n_name + 1, len - n_name - 1))
+                        return true;
+                labels += len + (labels[len] == ',');
+        }
+        return false;
+}
+
+static bool same_key(const char *a, const char *b) {
+        size_t n = strcspn(a, "=,");
+
+        return n == strcspn(b, "=,") && memcmp(a, b, n) == 0;
+}
+
+/* One word with this key, not excluded, holds. */
+static bool holds_for_key(const char *list, const char *key, const char *labels) {
+        for (const char *word = list;; word += strcspn(word, ",") + 1) {
+                size_t n = strcspn(word, ",");
+
+                if (same_key(word, key) && has_label(word, n, labels))
+                        return true;
+                if (word[n] == '\0')
                         return false;
+        }
+}
+
+static bool labels_match(const char *list, const char *labels) {
+        for (const char *word = list;; word += strcspn(word, ",") + 1) {
+                size_t n = strcspn(word, ",");
+
+                if (word[0] == '!' ? has_label(word + 1, n - 1, labels)
+                                   : !holds_for_key(list, word, labels))
+                        return false;
+                if (word[n] == '\0')
+                        return true;
+        }
+}
+
+bool selection_matches(const struct selection *selection, const struct msg_container_added *c) {
+        for (size_t i = 0; i < _SELECT_MAX; i++) {
+                const char *list = selection->lists[i],
+                           *text = text_at(c, fields[i].container) ?: "";
+
+                if (list && !(i == SELECT_K8S_LABELS ? labels_match : list_matches)(list, text))
+                        return false;
+        }
         return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which containers an instance is about. Each field is a list "a,b,!c": one of a and b, and not c;
- * several fields must all hold. "*" at the end of a word stands for anything.
+ * several fields must all hold. "*" at the end of a word stands for anything. Labels read
+ * "a=b,c=d": of each key one of its values, as selectors of Kubernetes do.
  */
 #pragma once
 
@@ -19,6 +20,7 @@ enum selection_field {
         SELECT_K8S_NAMESPACE,
         SELECT_K8S_POD,
         SELECT_K8S_CONTAINER,
+        SELECT_K8S_LABELS,
         _SELECT_MAX,
 };
 

@@ -268,6 +268,7 @@ void oci_merge(struct oci_info *info, const struct oci_info *more) {
 }
 
 void oci_clean(struct oci_info *info) {
+        info->is_partial = false;
         for (size_t i = 0; i < _OCI_TEXT_MAX; i++) {
                 info->text[i][LIMIT_CONTAINER_TEXT_MAX] = '\0';
                 if (!oci_is_text(info->text[i], strlen(info->text[i])))

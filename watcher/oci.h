@@ -37,7 +37,8 @@ enum oci_text {
 };
 
 struct oci_info {
-        uint32_t pid; /* 0 = not said */
+        uint32_t pid;    /* 0 = not said */
+        bool is_partial; /* there was no time to read all of it; gadget-watch's own remark */
         char text[_OCI_TEXT_MAX][LIMIT_CONTAINER_TEXT_MAX + 1];
         char labels[LIMIT_CONTAINER_LABELS_MAX + 1]; /* of the pod: "a=b,c=d" */
 };

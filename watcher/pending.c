@@ -63,7 +63,12 @@ struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new) {
         return NULL;
 }
 
-void pending_name(const struct pending *p, struct container *c) {
+void pending_name(struct pending *p, struct container *c) {
+        if (p->info.is_partial) {
+                p->info.is_partial = false;
+                states_read_bundle(c->watch, &p->info, PARSE_TIMEOUT);
+                states_read_records(c->watch, &p->info, PARSE_TIMEOUT);
+        }
         container_name(c, states_runtime_of(p->dir, &p->info), &p->info);
 }
 

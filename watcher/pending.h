@@ -27,7 +27,7 @@ void pending_complete(struct watch *watch, struct pending *p);
 struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new);
 
 /* Names the container. */
-void pending_name(const struct pending *p, struct container *c);
+void pending_name(struct pending *p, struct container *c);
 
 /* For one that ran before: the runtime or monitor that stays above it tells what it is, or at least
  * where its state is. */

@@ -10,6 +10,7 @@
 #include "watcher/watch.h"
 
 #define PARSE_TIMEOUT (50 * NSEC_PER_MSEC)
+#define TIMEOUTS_MAX 3 /* of one container: on a busy machine the parser may get no time */
 
 /* Where runtimes keep their state unless told otherwise; '*' is one directory. More are learnt from
  * the command lines of runtimes. */
@@ -81,6 +82,7 @@ static int read_file_of(struct watch *watch, const char *path, enum oci_file fil
         int r;
 
         r = fd < 0 ? -errno : parser_run(&watch->parser, fd, file, key, timeout_ns, &more);
+        info->is_partial |= r == -ETIMEDOUT || r == -EPIPE;
         if (r < 0)
                 log_debug("'%s' is not used: %s", path, strerror(-r));
         else
@@ -155,6 +157,8 @@ static bool state_read(struct watch *watch, struct state *s, const char *id) {
                 r = parser_run(&watch->parser, fd, OCI_FILE, NULL, PARSE_TIMEOUT, &s->info);
                 if (r == -EBADMSG)
                         return false; /* half written: the next look finds the rest */
+                if ((r == -ETIMEDOUT || r == -EPIPE) && s->n_timeouts++ < TIMEOUTS_MAX)
+                        return false;
                 s->mtime_ns = mtime;
                 s->has_info = r == 0;
                 if (r < 0) {
@@ -166,6 +170,8 @@ static bool state_read(struct watch *watch, struct state *s, const char *id) {
                 if (str_eq(state_names[i], "status")) /* crun's has no annotations */
                         states_read_bundle(watch, &s->info, PARSE_TIMEOUT);
                 states_read_records(watch, &s->info, PARSE_TIMEOUT);
+                if (s->info.is_partial && s->n_timeouts++ < TIMEOUTS_MAX)
+                        s->mtime_ns = 0; /* the next look reads it again */
                 return true;
         }
         return false;

@@ -98,6 +98,8 @@ void container_report(struct container *c) {
                 .k8s_namespace = or_null(info->text[OCI_K8S_NAMESPACE]),
                 .k8s_pod = or_null(info->text[OCI_K8S_POD]),
                 .k8s_container = or_null(info->text[OCI_K8S_CONTAINER]),
+                .k8s_labels = or_null(info->labels),
+                .k8s_sandbox = or_null(info->text[OCI_SANDBOX]),
         };
 
         if (c->is_ignored)
@@ -116,7 +118,7 @@ void container_name(struct container *c, const char *runtime, const struct oci_i
         const char *from;
 
         c->info = *info;
-        c->is_named = true;
+        c->is_named = !info->is_partial;
         c->is_ignored |= str_eq(info->text[OCI_K8S_KIND], "sandbox");
         snprintf(c->runtime, sizeof(c->runtime), "%s", runtime);
         from = info->text[OCI_K8S_CONTAINER][0] ? info->text[OCI_K8S_CONTAINER]

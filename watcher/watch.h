@@ -54,6 +54,7 @@ struct state {
         LIST_ENTRY(state) link;
         char *dir;
         uint64_t mtime_ns;
+        unsigned int n_timeouts;
         bool is_seen; /* in this round */
         bool is_used; /* a container has its name from it */
         bool has_info;

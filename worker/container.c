@@ -16,11 +16,18 @@ struct row {
         uint32_t pid;
         uint32_t blob_len;
         char *texts[_CONTAINER_TEXT_MAX]; /* into `data` */
-        char data[_CONTAINER_TEXT_MAX * (LIMIT_CONTAINER_TEXT_MAX + 1)];
+        char data[CONTAINER_TEXTS_SIZE_MAX + _CONTAINER_TEXT_MAX];
         uint8_t blob[];
 };
 
-enum added { ADDED_NONE, ADDED_TEXT, ADDED_PID, ADDED_STARTED, ADDED_HOST_NETWORK };
+enum added {
+        ADDED_NONE,
+        ADDED_TEXT,
+        ADDED_UNKNOWN, /* a text that nobody has told so far */
+        ADDED_PID,
+        ADDED_STARTED,
+        ADDED_HOST_NETWORK,
+};
 
 /* The order is that of the blob. */
 static const struct {
@@ -40,6 +47,10 @@ static const struct {
         { "k8s.podName", "Kubernetes pod", ADDED_TEXT, CONTAINER_K8S_POD },
         { "k8s.containerName", "Container in the pod", ADDED_TEXT, CONTAINER_K8S_CONTAINER },
         { "k8s.hostnetwork", "The pod uses the host's network", ADDED_HOST_NETWORK, 0 },
+        { "k8s.node", "Kubernetes node", ADDED_TEXT, CONTAINER_K8S_NODE },
+        { "k8s.podLabels", "Labels of the pod", ADDED_TEXT, CONTAINER_K8S_LABELS },
+        { "k8s.owner.kind", "Kind of the pod's owner; empty: no runtime knows", ADDED_UNKNOWN, 0 },
+        { "k8s.owner.name", "Name of the pod's owner; empty: no runtime knows", ADDED_UNKNOWN, 0 },
 };
 
 static struct {
@@ -63,6 +74,9 @@ static uint8_t *encode(uint8_t *out, const struct row *row, const struct broker_
                 switch (fields[i].what) {
                 case ADDED_TEXT:
                         out = mp_put_str(out, text, (uint32_t)strlen(text));
+                        break;
+                case ADDED_UNKNOWN:
+                        out = mp_put_str(out, "", 0);
                         break;
                 case ADDED_PID:
                         out = mp_put_uint(out, head ? head->pid : 0);
@@ -187,7 +201,10 @@ void container_on_message(const uint8_t *data, size_t len) {
                 return;
         memcpy(&head, data, sizeof(head));
         for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++) {
-                if (head.len[i] > LIMIT_CONTAINER_TEXT_MAX || head.len[i] > len - at)
+                const uint16_t max = i == CONTAINER_K8S_LABELS ? LIMIT_CONTAINER_LABELS_MAX
+                                                               : LIMIT_CONTAINER_TEXT_MAX;
+
+                if (head.len[i] > max || head.len[i] > len - at)
                         return;
                 row.texts[i] = row.data + room;
                 memcpy(row.texts[i], data + at, head.len[i]);
@@ -270,6 +287,9 @@ bool container_field_value(uint32_t added, const struct container_ids *ids, cons
         case ADDED_HOST_NETWORK:
                 *ret_number = row && row->netns == 0;
                 return true;
+        case ADDED_UNKNOWN:
+                *ret_text = "";
+                return false;
         case ADDED_TEXT:
         case ADDED_NONE:
                 break;
@@ -375,6 +395,10 @@ static size_t find_groups(const struct event_type *type, struct group *groups) {
         return groups[0].ids.mntns == NO_OFFSET && groups[0].ids.netns == NO_OFFSET ? 0 : n;
 }
 
+static bool is_text(enum added what) {
+        return what == ADDED_TEXT || what == ADDED_UNKNOWN;
+}
+
 static int add_field(struct event_type *type, const struct group *group, size_t i, bool is_shown) {
         struct event_field *f = &type->fields[type->n_fields];
         char name[sizeof(group->prefix) + 40];
@@ -382,8 +406,8 @@ static int add_field(struct event_type *type, const struct group *group, size_t 
         snprintf(name, sizeof(name), "%s%s", group->prefix, fields[i].name);
         *f = (struct event_field){
                 .name = strdup(name),
-                .ctype = strdup(fields[i].what == ADDED_TEXT ? "char[]" : "u64"),
-                .kind = fields[i].what == ADDED_TEXT           ? FIELD_STR
+                .ctype = strdup(is_text(fields[i].what) ? "char[]" : "u64"),
+                .kind = is_text(fields[i].what)                ? FIELD_STR
                         : fields[i].what == ADDED_HOST_NETWORK ? FIELD_BOOL
                                                                : FIELD_UINT,
                 .flags = FIELD_ADDED | (is_shown && i == 0 ? 0 : FIELD_HIDDEN),

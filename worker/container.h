@@ -12,8 +12,8 @@
 #include "worker/types.h"
 
 /* Most bytes that the added fields take in a row. */
-#define CONTAINER_FIELDS 11
-#define CONTAINER_BLOB_MAX (_CONTAINER_TEXT_MAX * (5 + LIMIT_CONTAINER_TEXT_MAX) + 3 * 9)
+#define CONTAINER_FIELDS 15
+#define CONTAINER_BLOB_MAX (CONTAINER_TEXTS_SIZE_MAX + CONTAINER_FIELDS * 9)
 
 /* An event may be about several containers ("parent_mntns_id"): so many get fields. */
 #define CONTAINER_GROUPS_MAX 4

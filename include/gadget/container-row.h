@@ -14,6 +14,8 @@ enum container_text {
         CONTAINER_K8S_NAMESPACE,
         CONTAINER_K8S_POD,
         CONTAINER_K8S_CONTAINER,
+        CONTAINER_K8S_NODE,
+        CONTAINER_K8S_LABELS, /* longer than the others */
         _CONTAINER_TEXT_MAX,
 };
 
@@ -26,5 +28,6 @@ struct broker_container {
         uint16_t len[_CONTAINER_TEXT_MAX];
 };
 
-#define BROKER_CONTAINER_SIZE_MAX                                                                  \
-        (sizeof(struct broker_container) + _CONTAINER_TEXT_MAX * LIMIT_CONTAINER_TEXT_MAX)
+#define CONTAINER_TEXTS_SIZE_MAX                                                                   \
+        ((_CONTAINER_TEXT_MAX - 1) * LIMIT_CONTAINER_TEXT_MAX + LIMIT_CONTAINER_LABELS_MAX)
+#define BROKER_CONTAINER_SIZE_MAX (sizeof(struct broker_container) + CONTAINER_TEXTS_SIZE_MAX)

@@ -63,6 +63,41 @@ static void test_all_fields_must_hold(void **state) {
         selection_done(&copy);
 }
 
+static bool labels_match(const char *wanted, const char *labels) {
+        const struct msg_container_added c = { .k8s_labels = labels };
+        struct selection selection;
+        bool does;
+
+        assert_int_equal(selection_init(&selection,
+                                        &(struct req_instance_run){ .k8s_labels = wanted }, NULL),
+                         0);
+        does = selection_matches(&selection, &c);
+        selection_done(&selection);
+        return does;
+}
+
+/* As kubectl reads them: one value of each key. */
+static void test_labels(void **state) {
+        (void)state;
+        assert_true(labels_match("app=web", "app=web,tier=front"));
+        assert_true(labels_match("tier==front", "app=web,tier=front"));
+        assert_true(labels_match("app=db,app=web", "app=web,tier=front"));
+        assert_true(labels_match("app=web,tier=front", "app=web,tier=front"));
+        assert_false(labels_match("app=web,tier=back", "app=web,tier=front"));
+        assert_false(labels_match("app=we", "app=web"));
+        assert_false(labels_match("ap=web", "app=web"));
+        assert_true(labels_match("app=w*", "app=web"));
+        assert_true(labels_match("app", "app=web"));
+        assert_true(labels_match("app=", "app="));
+        assert_false(labels_match("app=", "app=web"));
+        assert_false(labels_match("app", "tier=app"));
+        assert_false(labels_match("app", NULL));
+        assert_true(labels_match("!app=web", "app=db"));
+        assert_true(labels_match("!app=web", NULL));
+        assert_false(labels_match("!app=web", "tier=front,app=web"));
+        assert_false(labels_match("tier=front,!app", "tier=front,app=web"));
+}
+
 static void test_empty_words(void **state) {
         static const char *const wrong[] = { "", ",", "a,", ",a", "a,,b", "!", "a,!" };
 
@@ -84,6 +119,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lists),
                 cmocka_unit_test(test_all_fields_must_hold),
+                cmocka_unit_test(test_labels),
                 cmocka_unit_test(test_empty_words),
         };
 
