@@ -2,6 +2,7 @@
 #include "base/rendered.h"
 
 #include "base/format.h"
+#include "base/time-layout.h"
 
 static void append_separator(struct buf *b, const struct rendering *rendering, size_t start) {
         if (b->len > start)
@@ -79,7 +80,9 @@ void rendered_append(struct buf *b, const struct rendering *rendering, uint64_t 
                 buf_puts(b, "-");
                 v = -v;
         }
-        if (render == RENDER_ENUM)
+        if (render == RENDER_TIMESTAMP && rendering->layout && !is_negative)
+                time_layout_append(b, rendering->layout, v);
+        else if (render == RENDER_ENUM)
                 append_enum(b, rendering, v);
         else
                 buf_append(b, text, (size_t)(put_rendered(text, render, v) - text));

@@ -18,6 +18,8 @@ struct rendering {
         const char *separator; /* between the names of a set; NULL = "|" */
         const struct enum_value *values;
         size_t n_values;
+        /* RENDER_TIMESTAMP: */
+        const char *layout; /* base/time-layout.h; NULL = the usual one */
 };
 
 /* What a value is called that its enumeration has no name for. */
@@ -25,8 +27,8 @@ struct rendering {
 
 /*
  * Appends what the rendering makes of v, the two's complement of a negative value; not escaped
- * (names of enumerations are the gadget's). Not for RENDER_TIMESTAMP, which needs a clock text
- * (base/format.h).
+ * (names of enumerations and layouts are the gadget's). Not for RENDER_TIMESTAMP without a layout,
+ * which needs a clock text (base/format.h).
  */
 void rendered_append(struct buf *b, const struct rendering *rendering, uint64_t v,
                      bool is_negative);

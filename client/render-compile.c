@@ -59,7 +59,9 @@ static enum opcode opcode_of(const struct column *column) {
             (column->source == COLUMN_RENDERED || !field->target[0]))
                 return OP_HISTOGRAM;
         if (column->source == COLUMN_RENDERED && is_integer && field->render != RENDER_HISTOGRAM)
-                return field->render == RENDER_TIMESTAMP ? OP_TIMESTAMP : OP_MEMO;
+                return field->render == RENDER_TIMESTAMP && !schema_rendering(field).layout
+                               ? OP_TIMESTAMP
+                               : OP_MEMO;
         if (is_integer && !column->hex)
                 return OP_NUMBER;
         if (field->kind == FIELD_STR)

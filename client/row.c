@@ -161,7 +161,7 @@ void row_append_text(const struct row *row, const struct field_ref *ref, struct 
 
         if (!ref->is_rendered || (n.type != VALUE_UINT && n.type != VALUE_INT))
                 append_value(&r, ref->field, b, 0);
-        else if (ref->field->render != RENDER_TIMESTAMP)
+        else if (ref->field->render != RENDER_TIMESTAMP || rendering.layout)
                 rendered_append(b, &rendering, n.u, n.type == VALUE_INT);
         else if (n.type == VALUE_UINT)
                 buf_append(b, text, (size_t)(format_timestamp(clock, text, n.u) - text));

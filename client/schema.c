@@ -534,6 +534,7 @@ const char *annotation_get(const struct annotations *annotations, const char *ke
 
 struct rendering schema_rendering(const struct schema_field *field) {
         const struct schema_enum *e = field->enumeration;
+        const char *layout = annotation_get(&field->annotations, "formatters.timestamp.format");
 
         return (struct rendering){
                 .render = field->render,
@@ -542,5 +543,6 @@ struct rendering schema_rendering(const struct schema_field *field) {
                         annotation_get(&field->annotations, "ebpf.formatter.bitfield.separator"),
                 .values = e ? e->values : NULL,
                 .n_values = e ? e->n_values : 0,
+                .layout = layout && layout[0] ? layout : NULL,
         };
 }

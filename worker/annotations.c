@@ -66,7 +66,6 @@ static const char *const field_keys[] = {
         "formatters.timestamp.format",
         "ebpf.formatter.enum",
         "ebpf.formatter.kstack",
-        "ebpf.formatter.ustack",
         "ebpf.formatter.bitfield.separator",
         "uidgidresolver.target",
         "metrics.type",
@@ -80,6 +79,26 @@ static const char *const field_keys[] = {
         "pcap.interface-key",
         "pcap.interface-var",
         "views.",
+};
+
+/* Of these none says anything to us. metrics.unit is shown with histograms, metrics.print and
+ * metrics.collect are what we do in any case. */
+static const struct {
+        const char *key; /* as above */
+        const char *whom;
+} for_others[] = {
+        { "metrics.type", "exporters of metrics" },
+        { "metrics.name", "exporters of metrics" },
+        { "metrics.boundaries", "exporters of metrics" },
+        { "metrics.implicit-counter.", "exporters of metrics" },
+        { "logs.", "exporters of logs" },
+        { "profiles.", "exporters of profiles" },
+        { "pcap.", "writers of capture files" },
+        { "views.", "graphical clients" },
+        { "env.fields.", "fields from the environment of the daemon" },
+        { "kubenameresolver.enable", "a Kubernetes API" },
+        { "generate_networkpolicy.enable", "a Kubernetes API" },
+        { "cli.raw.fields", "nobody" },
 };
 
 #define TEMPLATE_KEYS_MAX 5
@@ -232,6 +251,13 @@ bool annotation_is_known(enum annotation_scope scope, const char *key, const cha
                         return true;
         *ret_near = text_nearest(key, keys, n);
         return false;
+}
+
+const char *annotation_is_for_others(const char *key) {
+        for (size_t i = 0; i < ARRAY_SIZE(for_others); i++)
+                if (matches(for_others[i].key, key))
+                        return for_others[i].whom;
+        return NULL;
 }
 
 int annotations_apply_template(struct annotations *a, const char *name, const char **ret_near) {

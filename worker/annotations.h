@@ -34,5 +34,9 @@ enum annotation_scope { ANNOTATION_OF_SOURCE, ANNOTATION_OF_FIELD };
 /* Whether the key exists for this scope. If not, *ret_near is a similar one or NULL. */
 bool annotation_is_known(enum annotation_scope scope, const char *key, const char **ret_near);
 
+/* What an annotation is for that says nothing to gadgetd ("exporters of metrics"), or NULL: gadgets
+ * that are written for others as well have them. */
+const char *annotation_is_for_others(const char *key);
+
 /* Sets what the template stands for. -ENOENT for an unknown one, with *ret_near as above. */
 int annotations_apply_template(struct annotations *a, const char *name, const char **ret_near);

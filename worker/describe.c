@@ -160,6 +160,9 @@ static int apply_pairs(const struct definition_pairs *pairs, enum annotation_sco
 
                 if (!annotation_is_known(scope, pair->key, &near))
                         return unknown_annotation(pair, near, err);
+                if (annotation_is_for_others(pair->key))
+                        log_info("annotation '%s' is for %s and has no effect", pair->key,
+                                 annotation_is_for_others(pair->key));
                 if (!str_eq(pair->key, "template"))
                         continue;
                 r = annotations_apply_template(to, pair->value, &near);

@@ -301,6 +301,28 @@ static void test_json(void **state) {
         forget();
 }
 
+/* A gadget may say how a time is written; what it says is text like any other. */
+static void test_time_layout(void **state) {
+        static const struct sample_field fields[] = {
+                { "at_raw", FIELD_UINT, RENDER_TIMESTAMP, "at",
+                  .annotations = { "formatters.timestamp.format", "15:04:05.000 \"\x1b" } },
+                { "plain_raw", FIELD_UINT, RENDER_TIMESTAMP, "plain",
+                  .annotations = { "formatters.timestamp.format", "" } },
+        };
+        static const struct sample_stream stream = { "times", STREAM_TRACER, fields, 2 };
+        cleanup_buf struct buf rows = BUF_INIT(4096);
+
+        sample_array(&rows, 2);
+        sample_uint(&rows, 1722451156455283441);
+        sample_uint(&rows, 1722451156455283441);
+        assert_string_equal(render(&stream, OUTPUT_JSON, "at,plain", &rows),
+                            "{\"at\":\"18:39:16.455 \\\"\\u001b\",\"plain\":"
+                            "\"2024-07-31T18:39:16.455283441Z\"}\n");
+        assert_string_equal(render(&stream, OUTPUT_CSV, "at", &rows),
+                            "at\n\"18:39:16.455 \"\"\\x1b\"\n");
+        forget();
+}
+
 static void test_fields(void **state) {
         cleanup_buf struct buf rows = open_rows(1);
 
@@ -746,15 +768,25 @@ static void test_long_values(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_json),       cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_jsonpretty_and_yaml),
-        cmocka_unit_test(test_arrays),     cmocka_unit_test(test_several_sources),
-        cmocka_unit_test(test_screen),     cmocka_unit_test(test_histograms),
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_deep_name),
-        cmocka_unit_test(test_endpoint),   cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_fit),        cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_wrong_rows), cmocka_unit_test(test_long_values),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_time_layout),
+        cmocka_unit_test(test_bad_fields),
+        cmocka_unit_test(test_jsonpretty_and_yaml),
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_several_sources),
+        cmocka_unit_test(test_screen),
+        cmocka_unit_test(test_histograms),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_deep_name),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_wrong_rows),
+        cmocka_unit_test(test_long_values),
 };
 
 TEST_MAIN("client-render", tests)

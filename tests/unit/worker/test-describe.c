@@ -83,6 +83,39 @@ static void test_annotations_reach_their_fields(void **state) {
         rig_done(&rig);
 }
 
+/* Gadgets are written for other programs as well; what those read is no mistake. */
+static void test_annotations_for_others(void **state) {
+        static const struct {
+                const char *key;
+                const char *whom;
+        } cases[] = {
+                { "metrics.type", "exporters of metrics" },
+                { "metrics.unit", NULL },
+                { "logs.body", "exporters of logs" },
+                { "env.fields.node", "fields from the environment of the daemon" },
+                { "env.fields", NULL },
+                { "columns.width", NULL },
+                { "formatters.timestamp.format", NULL },
+                { "uidgidresolver.target", NULL },
+        };
+        struct rig rig;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const char *whom = annotation_is_for_others(cases[i].key);
+
+                if (cases[i].whom)
+                        assert_string_equal(whom, cases[i].whom);
+                else
+                        assert_null(whom);
+        }
+        assert_int_equal(rig_open(&rig, object,
+                                  FIELDS "      u8_max:\n"
+                                         "        annotations: { metrics.type: counter }\n",
+                                  64 << 10),
+                         0);
+        rig_done(&rig);
+}
+
 static void test_a_twin_must_not_be_a_field(void **state) {
         struct rig rig;
 
@@ -252,6 +285,7 @@ static void test_schema_has_a_bound(void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_annotations_reach_their_fields),
+        cmocka_unit_test(test_annotations_for_others),
         cmocka_unit_test(test_a_twin_must_not_be_a_field),
         cmocka_unit_test(test_unknown_names_are_refused),
         cmocka_unit_test(test_schema),
