@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trace_dns: questions of containers that runc has made, every field of them, and nobody else's. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "tests/lib/runc.h"
 
@@ -43,9 +45,11 @@ static size_t count_rows(struct run *run) {
 }
 
 static struct run *trace(struct env *env, const char *selection) {
-        env_ctl(env, 0, "run", "trace_dns", "-d", "--name", "t", "-c", selection, NULL);
+        struct run *run = env_run(env, "run", "trace_dns", "--name", "t", "-c", selection, "-o",
+                                  "json", NULL);
+
         env_wait_state(env, "t", "running");
-        return env_run(env, "attach", "t", "-o", "json", NULL);
+        return run;
 }
 
 static void expect_addresses(const json_t *row, const char *first, const char *second) {
@@ -250,10 +254,100 @@ static void test_between_containers(void **state) {
         env_stop(env);
 }
 
+/* --- messages as no server would send them --- */
+
+#define LENGTH(_text) (_text), sizeof(_text) - 1
+#define HEAD(_id, _flags, _questions, _answers)                                                    \
+        "\x77" _id _flags "\x00" _questions "\x00" _answers "\x00\x00\x00\x00"
+#define QUESTION "\3www\7example\3com\0\0\1\0\1"
+#define ANSWER(_len, _data) "\xc0\x0c\0\1\0\1\0\0\0\x3c\0" _len _data
+#define LABEL_63                                                                                   \
+        "\x3f"                                                                                     \
+        "123456789012345678901234567890123456789012345678901234567890123"
+
+static const struct message {
+        const char *bytes;
+        size_t len;
+        const char *name; /* NULL = no row */
+        const char *address;
+} messages[] = {
+        { LENGTH(HEAD("\1", "\1\0", "\1", "\0") QUESTION), "www.example.com" },
+        { LENGTH(HEAD("\2", "\x80\0", "\1", "\1") QUESTION ANSWER("\4", "\x0a\1\2\3")),
+          "www.example.com", "10.1.2.3" },
+        /* More answers than there are, one that is longer than the message, one that is cut. */
+        { LENGTH(HEAD("\3", "\x80\0", "\1", "\x7f") QUESTION ANSWER("\4", "\x0a\1\2\4")),
+          "www.example.com", "10.1.2.4" },
+        { LENGTH(HEAD("\4", "\x80\0", "\1", "\2") QUESTION ANSWER("\xff", "\x0a\1\2\5")
+                         ANSWER("\4", "\x0a\1\2\6")),
+          "www.example.com", "10.1.2.5" },
+        { LENGTH(HEAD("\5", "\x80\0", "\1", "\1") QUESTION ANSWER("\4", "\x0a\1")),
+          "www.example.com" },
+        /* What would reach a terminal, and what is no name of a host. */
+        { LENGTH(HEAD("\6", "\1\0", "\1", "\0") "\4\x1b[0m\3a.b\0\0\1\0\1"), "\\027[0m.a\\.b" },
+        { LENGTH(HEAD("\7", "\1\0", "\1", "\0") "\0\0\2\0\1"), "." },
+        /* No question, two of them, another operation, a name without an end, one that leads into
+         * itself, one that is too long, no header. */
+        { LENGTH(HEAD("\x08", "\1\0", "\0", "\0")) },
+        { LENGTH(HEAD("\x09", "\1\0", "\2", "\0") QUESTION QUESTION) },
+        { LENGTH(HEAD("\x0a", "\x29\0", "\1", "\0") QUESTION) },
+        { LENGTH(HEAD("\x0b", "\1\0", "\1", "\0") "\3www\7exam") },
+        { LENGTH(HEAD("\x0c", "\1\0", "\1", "\0") "\xc0\x0c\0\1\0\1") },
+        { LENGTH(HEAD("\x0d", "\1\0", "\1", "\0") LABEL_63 LABEL_63 LABEL_63 LABEL_63 LABEL_63
+                 "\0\0\1\0\1") },
+        { LENGTH("\x77\x0e\1\0") },
+        { LENGTH(HEAD("\x0f", "\1\0", "\1", "\0") QUESTION), "www.example.com" },
+};
+
+static void send_messages(void) {
+        struct sockaddr_in to = { .sin_family = AF_INET,
+                                  .sin_port = htons(5353),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        for (size_t i = 0; i < ARRAY_SIZE(messages); i++)
+                assert_int_equal(sendto(fd, messages[i].bytes, messages[i].len, 0,
+                                        (struct sockaddr *)&to, sizeof(to)),
+                                 messages[i].len);
+        close(fd);
+}
+
+/* In the host's namespace, where others may speak too. */
+static void test_odd_messages(void **state) {
+        struct env *env = *state;
+        struct run *run;
+        json_t *rows, *row;
+        size_t i;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_SOCKET);
+        env_start(env, NULL);
+        run = env_run(env, "run", "trace_dns", "--name", "t", "--host", "-o", "json", "--filter",
+                      "dst.addr==127.0.0.1", NULL);
+        env_wait_state(env, "t", "running");
+        send_messages();
+        json_decref(wait_message(run, 0x7700 + (int)ARRAY_SIZE(messages), "Q"));
+        rows = run_rows(run);
+        for (size_t k = 0; k < ARRAY_SIZE(messages); k++) {
+                const json_t *found = NULL;
+
+                json_array_foreach(rows, i, row) if (row_int(row, "id") == 0x7701 + (int)k) {
+                        assert_null(found);
+                        found = row;
+                }
+                if (!found != !messages[k].name)
+                        fail_msg("message %zu: %s row", k + 1, found ? "a" : "no");
+                if (!found)
+                        continue;
+                assert_string_equal(row_str(found, "name"), messages[k].name);
+                expect_addresses(found, messages[k].address, NULL);
+        }
+        json_decref(rows);
+        env_ctl(env, 0, "stop", "t", NULL);
+        env_stop(env);
+}
+
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_messages),
-        ENV_TEST(test_selection),
-        ENV_TEST(test_in_a_pod),
-        ENV_TEST(test_between_containers),
+        ENV_TEST(test_messages),           ENV_TEST(test_selection),    ENV_TEST(test_in_a_pod),
+        ENV_TEST(test_between_containers), ENV_TEST(test_odd_messages),
 };
 TEST_MAIN("gadget-trace-dns", tests)

@@ -21,9 +21,8 @@ static void test_names(void **state) {
         runc_start(env, "gt-other", NULL, "");
         runc_server(env, "gt-tls", "sink", "127.0.0.1", "4433");
         runc_server(env, "gt-other", "sink", "127.0.0.1", "4433");
-        env_ctl(env, 0, "run", "trace_sni", "-d", "--name", "t", "-c", "gt-tls", NULL);
+        run = env_run(env, "run", "trace_sni", "--name", "t", "-c", "gt-tls", "-o", "json", NULL);
         env_wait_state(env, "t", "running");
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
 
         runc_act(env, "gt-other", "tls-hello", "127.0.0.1", "4433", "not.seen", NULL);
         runc_act(env, "gt-tls", "tls-hello", "127.0.0.1", "4433", "www.example.com", NULL);
@@ -43,9 +42,8 @@ static void test_names(void **state) {
         env_ctl(env, 0, "stop", "t", NULL);
 
         /* A process of the host in the network of a container. */
-        env_ctl(env, 0, "run", "trace_sni", "-d", "--name", "u", "--host", NULL);
+        run = env_run(env, "run", "trace_sni", "--name", "u", "--host", "-o", "json", NULL);
         env_wait_state(env, "u", "running");
-        run = env_run(env, "attach", "u", "-o", "json", NULL);
         snprintf(netns, sizeof(netns), "--net=/proc/%d/ns/net", runc_pid(env, "gt-tls"));
         /* Nobody answers it: that it fails is in order. */
         run_exit(env_exec(env, "nsenter", netns, "openssl", "s_client", "-connect",

@@ -147,10 +147,9 @@ static void test_host_ends(void **state) {
         test_needs(NEED_BPF_XDP);
         env_start(env, NULL);
         runc_start(env, "gt-tc", NULL, "");
-        env_ctl(env, 0, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "-d", "--name", "t",
-                "--allow-unsafe", "-c", "gt-tc", NULL);
+        run = env_run(env, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "--name", "t",
+                      "--allow-unsafe", "-c", "gt-tc", "-o", "json", NULL);
         env_wait_state(env, "t", "running");
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
 
         snprintf(text, sizeof(text),
                  "ip link add gtc0 type veth peer name eth0 netns %d && "
@@ -165,10 +164,9 @@ static void test_host_ends(void **state) {
         assert_true(WAIT_UNTIL((exchange(env, "1"), count_packets(run, 1) > 0), WAIT_DEFAULT));
         env_ctl(env, 0, "stop", "t", NULL);
 
-        env_ctl(env, 0, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "-d", "--name", "u",
-                "--allow-unsafe", "-c", "gt-tc", NULL);
+        run = env_run(env, "run", TEST_BUILD_DIR "/tests/gadgets/types/tc.bpf.o", "--name", "u",
+                      "--allow-unsafe", "-c", "gt-tc", "-o", "json", NULL);
         env_wait_state(env, "u", "running");
-        run = env_run(env, "attach", "u", "-o", "json", NULL);
         exchange(env, "2");
         assert_true(WAIT_UNTIL(count_packets(run, 1) == 1, WAIT_DEFAULT));
         env_ctl(env, 0, "stop", "u", NULL);
