@@ -57,7 +57,13 @@ static int link_to(const struct place *place, uint32_t target) {
 static int link_interface(const struct place *place) {
         int index = interface_index(place->interface);
 
-        return index < 0 ? index : link_to(place, (uint32_t)index);
+        int r = index < 0 ? index : link_to(place, (uint32_t)index);
+
+        /* What a kernel before 6.6 says of a tc program. */
+        if (r == -EINVAL && place->type->type == BPF_PROG_TYPE_SCHED_CLS)
+                return clsact_link(&place->broker->clsact, place->prog->fd, index,
+                                   place->type->attach_type == ATTACH_TYPE_TCX_EGRESS);
+        return r;
 }
 
 static int link_cgroup(const struct place *place) {

@@ -33,6 +33,7 @@
 #include "base/loop.h"
 #include "broker/attach-netns.h"
 #include "broker/cgroup.h"
+#include "broker/clsact.h"
 #include "broker/container.h"
 #include "broker/kernel-symbols.h"
 #include "broker/message.h"
@@ -113,6 +114,7 @@ struct broker {
         struct shared_map shared;
         struct netns_table netns;
         struct netns_programs netns_programs;
+        struct clsact clsact;       /* of tc programs, on kernels before 6.6 */
         pid_t closers[CLOSERS_MAX]; /* children that close what takes time; 0 = none */
         int host_netns_fd;          /* of our own network namespace */
         uint64_t host_netns;

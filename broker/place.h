@@ -8,7 +8,7 @@
 #include "broker/broker.h"
 
 struct place {
-        const struct broker *broker;
+        struct broker *broker;
         const struct program_type *type;
         const struct object *prog;
         int map_fd;

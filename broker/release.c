@@ -80,6 +80,7 @@ void broker_detach(struct broker *b) {
         size_t n;
 
         wait_for_closers(b);
+        clsact_done(&b->clsact);
         if (!fds) {
                 /* One by one, then. */
                 objects_done(&b->objects);

@@ -76,14 +76,14 @@ enum program_how {
         X("ksyscall/NAME",           KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "ksyscall", "6.1, 6.12", "a kprobe on the system call's function; tracepoint/syscalls/sys_enter_NAME works without kprobes") \
         X("kretsyscall/NAME",        KPROBE,         0, OBSERVES, SYSCALL, "4.1", "CONFIG_KPROBES", "kretsyscall", "6.1, 6.12", "as ksyscall") \
         X("usdt/PATH:PROVIDER:NAME", KPROBE,         0, OBSERVES, USDT, "5.15", "CONFIG_UPROBES", "usdt", "6.1, 6.12, 6.18", "PATH as for uprobe") \
-        X("tc",                      SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "incoming packets of --iface, or, without it, of the host's ends of the chosen containers' veth interfaces; by a link, which goes with the gadget; a clsact filter, which older kernels have, would outlive a broker that is killed, and is not made") \
-        X("tc/ingress",              SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc") \
-        X("tc/egress",               SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc, for outgoing packets") \
-        X("tcx/ingress",             SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc") \
-        X("tcx/egress",              SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc/egress") \
-        X("classifier",              SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc_plain", "6.12, 6.18", "as tc") \
-        X("classifier/ingress/NAME", SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "6.6", "", "tc", "6.12, 6.18", "as tc") \
-        X("classifier/egress/NAME",  SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "6.6", "", "tc", "6.12, 6.18", "as tc/egress") \
+        X("tc",                      SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "incoming packets of --iface, or, without it, of the host's ends of the chosen containers' veth interfaces; by a link, which goes with the gadget. Before 6.6 by a clsact filter, whose program goes with the broker, however that ends: what a broker that was killed leaves is a filter that does nothing, until the next gadget comes to that interface") \
+        X("tc/ingress",              SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "as tc") \
+        X("tc/egress",               SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "as tc, for outgoing packets") \
+        X("tcx/ingress",             SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "as tc") \
+        X("tcx/egress",              SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "as tc/egress") \
+        X("classifier",              SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc_plain", "6.1, 6.12, 6.18", "as tc") \
+        X("classifier/ingress/NAME", SCHED_CLS,      ATTACH_TYPE_TCX_INGRESS, DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc", "6.1, 6.12, 6.18", "as tc") \
+        X("classifier/egress/NAME",  SCHED_CLS,      ATTACH_TYPE_TCX_EGRESS,  DECIDES, INTERFACE, "4.5, and 6.6 without --iface", "", "tc", "6.1, 6.12, 6.18", "as tc/egress") \
         X("action",                  SCHED_ACT,      0, NEVER,    NOTHING, "4.1", "", "", "", "it acts on what a tc filter has found, and gadgets make no filters; use tc") \
         X("tracepoint/CATEGORY/NAME", TRACEPOINT,    0, OBSERVES, TRACEPOINT, "4.7", "", "tracepoint", "6.1, 6.12, 6.18", "") \
         X("tp/CATEGORY/NAME",        TRACEPOINT,     0, OBSERVES, TRACEPOINT, "4.7", "", "tracepoint", "6.1, 6.12, 6.18", "") \
