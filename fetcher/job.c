@@ -71,6 +71,7 @@ static void job_end(struct job *job, int r, const struct error *err) {
                 .digest = text_or_null(job->request.digest),
                 .warning = text_or_null(session->warning),
                 .was_present = job->was_present,
+                .spoke_tls = session->has_spoken_tls,
         };
 
         if (r < 0) {

@@ -271,6 +271,8 @@ static int perform(struct request *request, struct error *err) {
         request->sent = 0;
         request->retry_after_ns = 0;
         request->is_transient = false;
+        request->curl_error[0] = '\0';
+        curl_easy_setopt(request->easy, CURLOPT_ERRORBUFFER, request->curl_error);
         request->response_type[0] = request->digest[0] = request->location[0] = request->range[0] =
                 '\0';
         request->received = request->sink_offset;
@@ -407,6 +409,19 @@ static void fail_status(struct request *request) {
         finish(request, r, &err);
 }
 
+/* curl's own words may quote the other side's. */
+static int fail_connection(const struct request *request, CURLcode result, struct error *err) {
+        cleanup_buf struct buf safe = BUF_INIT(4 * CURL_ERROR_SIZE);
+        int r = error_set(err, ERROR_UNAVAILABLE, -EIO, "%s: %s", request->session->origin.host,
+                          curl_easy_strerror(result));
+
+        if (request->curl_error[0] &&
+            text_append_escaped(&safe, (const uint8_t *)request->curl_error,
+                                strlen(request->curl_error)) == 0)
+                error_append(err, "%.*s", (int)safe.len, (const char *)safe.data);
+        return r;
+}
+
 static void fail_transport(struct request *request, CURLcode result) {
         struct error err = { 0 };
         const char *host = request->session->origin.host;
@@ -424,8 +439,7 @@ static void fail_transport(struct request *request, CURLcode result) {
                 r = error_set(&err, ERROR_UNAVAILABLE, request->io_error,
                               "writing what %s sent: %s", host, strerror(-request->io_error));
         else
-                r = error_set(&err, ERROR_UNAVAILABLE, -EIO, "%s: %s", host,
-                              curl_easy_strerror(result));
+                r = fail_connection(request, result, &err);
         request->session->has_refused = false;
         finish(request, r, &err);
 }
@@ -620,12 +634,29 @@ static bool is_redirect(long status) {
         return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/* Neither a TLS alert (such as "certificate required", which comes as late as the first read) nor a
+ * proxy that says no will say something else next time. */
+static bool is_refusal(const struct request *request) {
+        long code = 0;
+
+        curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &code);
+        return (code >= 400 && code < 500) || strstr(request->curl_error, "alert");
+}
+
+static bool has_spoken_tls(const struct request *request, CURLcode result) {
+        return request->target.is_tls &&
+               (result == CURLE_OK || result == CURLE_PEER_FAILED_VERIFICATION ||
+                result == CURLE_SSL_CERTPROBLEM || strstr(request->curl_error, "alert"));
+}
+
 /* Whether another attempt may help. A host that has never answered is not waited for. */
 static bool is_transient(struct request *request, CURLcode result) {
         if (result == CURLE_COULDNT_CONNECT && request->session->has_refused)
                 return false;
         if (result == CURLE_COULDNT_CONNECT && !request->session->has_answered)
                 return request->n_attempts < 1;
+        if (is_refusal(request))
+                return false;
         if (result == CURLE_OPERATION_TIMEDOUT && ++request->n_stalls >= REQUEST_STALLS_MAX)
                 return false;
         return result == CURLE_COULDNT_CONNECT || result == CURLE_PARTIAL_FILE ||
@@ -663,6 +694,7 @@ void request_on_finished(CURL *easy, CURLcode result) {
 
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request);
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &request->status);
+        request->session->has_spoken_tls |= has_spoken_tls(request, result);
         if (result != CURLE_OK) {
                 request->is_transient = !request->is_over_cap && request->io_error == 0 &&
                                         is_transient(request, result);

@@ -68,6 +68,7 @@ struct request {
         unsigned int n_redirects;
         bool has_authenticated;
         bool is_over_cap;
+        char curl_error[CURL_ERROR_SIZE]; /* why an attempt failed, in curl's words */
         int io_error;
 };
 

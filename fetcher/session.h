@@ -32,6 +32,7 @@ struct session {
         bool is_push;
         bool has_refused;      /* an address that on_open_socket() does not reach, the last time */
         bool has_answered;     /* the registry said something, once */
+        bool has_spoken_tls;   /* also when it or we did not like the certificate */
         bool use_basic;        /* the registry asked for Basic */
         char token[TOKEN_MAX]; /* Bearer, "" = none yet */
         char warning[256];     /* last Warning header that was passed on */

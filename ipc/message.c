@@ -97,6 +97,7 @@ static const struct field fetch_result_fields[] = {
         F_STR(struct msg_fetch_result, digest, 0, 160, "Digest that the registry claims."),
         F_STR(struct msg_fetch_result, warning, 0, 256, "A Warning header's text."),
         F_BOOL(struct msg_fetch_result, was_present, 0, "The registry had the blob already."),
+        F_BOOL(struct msg_fetch_result, spoke_tls, 0, "The registry speaks TLS."),
 };
 
 static const struct field watch_ready_fields[] = {

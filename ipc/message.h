@@ -168,6 +168,7 @@ struct msg_fetch_result {
         const char *digest;     /* Docker-Content-Digest, as the registry claims it */
         const char *warning;    /* a Warning header's text, once */
         bool was_present;       /* PUT: the registry had it already, or mounted it */
+        bool spoke_tls;         /* it does, whatever came of it: plain http is no way to it */
 };
 
 /* The ids of gadgetd's own namespaces: what is in them is in no container. */

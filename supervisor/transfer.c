@@ -587,7 +587,7 @@ static void on_result(struct transfer *transfer, const struct msg_fetch_result *
 
         transfer->n_active--;
         task->state = TASK_DONE;
-        transfer->has_answered = transfer->has_answered || result->status > 0;
+        transfer->has_answered = transfer->has_answered || result->status > 0 || result->spoke_tls;
         if (result->warning)
                 log_warning("'%s': the registry warns: %.200s", transfer->name, result->warning);
         if (result->code && is_optional(task)) {

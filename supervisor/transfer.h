@@ -80,7 +80,7 @@ struct transfer {
         struct endpoint endpoints[TRANSFER_ENDPOINTS_MAX];
         size_t n_endpoints;
         size_t endpoint;
-        bool has_answered; /* the endpoint said something by HTTP */
+        bool has_answered; /* the endpoint said something by HTTP or TLS */
         /* Copies of the request's, wiped when the transfer goes. */
         char *username, *password, *identity_token, *proxy, *no_proxy;
         struct buf ca, client_cert, client_key;

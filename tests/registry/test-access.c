@@ -220,6 +220,7 @@ static void test_client_certificate(void **state) {
         env_ctl(env, 0, "tag", "trace_open", image("t/open:1"), NULL);
         run = env_run(env, "push", "--cert-dir", ca_only, image("t/open:1"), NULL);
         assert_int_equal(run_exit(run), 1);
+        assert_non_null(strstr(run_err(run), "certificate")); /* the alert is named */
         env_ctl(env, 0, "push", "--cert-dir", client, image("t/open:1"), NULL);
 
         snprintf(command, sizeof(command), "cp -r %s %s/etc/docker/certs.d/%s", client, env->root,
