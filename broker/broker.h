@@ -108,6 +108,7 @@ struct broker {
                              force */
         struct buf start; /* the start message, likewise */
 
+        uint32_t ready_seq; /* of the READY that is yet to be answered; 0 = none */
         struct container_rows containers;
         uint32_t wants;         /* enum container_want */
         bool awaits_containers; /* gadgetd tells of them; no request is read meanwhile */

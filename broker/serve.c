@@ -72,6 +72,8 @@ static void dispatch(struct broker *b, const struct request *request) {
         r = info->handler(b, request, &reply, &err);
         if (r < 0)
                 broker_fault(b, &err, NULL);
+        else if (request->type == BROKER_READY)
+                b->ready_seq = request->seq;
         else if (!info->has_no_reply)
                 answer(b, request, &reply);
         if (reply.is_fd_ours)
@@ -135,6 +137,19 @@ static int receive(struct broker *b) {
         return 1;
 }
 
+/* READY is answered behind the containers that are known by then: the worker reads no event before
+ * it can name who made it. */
+static void flush(struct broker *b) {
+        struct request ready = { .type = BROKER_READY, .seq = b->ready_seq };
+        struct reply reply = { .fd = -1 };
+
+        containers_flush(b);
+        if (b->ready_seq == 0 || b->containers.n_unsent > 0 || sender_is_busy(&b->sender))
+                return;
+        b->ready_seq = 0;
+        answer(b, &ready, &reply);
+}
+
 static int on_worker_message(struct loop_io *io, uint32_t events) {
         struct broker *b = container_of(io, struct broker, worker_io);
 
@@ -154,7 +169,7 @@ static int on_worker_message(struct loop_io *io, uint32_t events) {
                         return 0;
                 }
         }
-        containers_flush(b);
+        flush(b);
         return update_worker_events(b);
 }
 /* Escaped at once: it goes up as the detail of a fault, and a worker may log anything. */

@@ -156,13 +156,14 @@ static int receive_reply(struct host_call *call) {
         ssize_t n;
 
         call->out_len = 0;
-        /* Containers come unasked for, in between. */
-        while (host.is_running && take_container(0))
-                ;
         do {
                 bool is_first = got == 0;
                 size_t done = is_first ? 0 : got - sizeof(reply);
                 size_t room = call->out_size > done ? call->out_size - done : 0;
+
+                /* Containers come unasked for, before and behind a STOP too. */
+                while (is_first && host.is_running && take_container(0))
+                        ;
 
                 n = receive_chunk(&frame, &reply, is_first ? sizeof(reply) : 0,
                                   (uint8_t *)call->out + MIN(done, call->out_size), room, fds, 0);
@@ -423,10 +424,10 @@ int host_ready(struct bytes schema, struct error *err) {
         int r;
 
         host_btf_done();
+        host.is_running = true; /* containers come before the answer */
         r = host_call(&call);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "the broker does not take the schema");
-        host.is_running = true;
         host.is_direct = may_read_maps();
         r = sandbox_enter(SANDBOX_RUNNING, host.is_direct, err);
         return r;

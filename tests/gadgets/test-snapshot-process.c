@@ -155,14 +155,14 @@ static void test_filters_and_order(void **state) {
                             row_int(json_array_get(rows, i), "proc.pid"));
         json_decref(rows);
 
-        run = env_ctl(env, 1, "run", "snapshot_process", "--filter", "proc.com==x", NULL);
+        run = env_ctl(env, 2, "run", "snapshot_process", "--filter", "proc.com==x", NULL);
         assert_non_null(strstr(run_err(run), "data source 'processes' has no field 'proc.com'; did "
                                              "you mean 'proc.comm'?"));
-        run = env_ctl(env, 1, "run", "snapshot_process", "--filter", "proc.comm~(", NULL);
+        run = env_ctl(env, 2, "run", "snapshot_process", "--filter", "proc.comm~(", NULL);
         assert_non_null(strstr(run_err(run), "'(' has no ')'"));
-        run = env_ctl(env, 1, "run", "snapshot_process", "--sort", "uid", NULL);
+        run = env_ctl(env, 2, "run", "snapshot_process", "--sort", "uid", NULL);
         assert_non_null(strstr(run_err(run), "sort: data source 'processes' has no field 'uid'"));
-        run = env_ctl(env, 1, "run", "snapshot_process", "--max-entries", "many", NULL);
+        run = env_ctl(env, 2, "run", "snapshot_process", "--max-entries", "many", NULL);
         assert_non_null(strstr(run_err(run), "max-entries: 'many' is not a number"));
         env_stop(env);
 }

@@ -105,8 +105,7 @@ static void talk(struct env *env, struct pod *a, struct pod *b, bool is_v6) {
         /* One reading, at the end. */
         env_ctl(env, 0, "run", "top_tcp", "-d", "--name", "t", "-c", "top-*", "--interval", "1h",
                 "--sort=sent_raw", NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
+        run = env_attach(env, "t");
         server = pod_start(b, serve, t);
         assert_true(WAIT_UNTIL(__atomic_load_n(&t->is_listening, __ATOMIC_SEQ_CST), WAIT_DEFAULT));
         pod_call(a, ask, t, &client);

@@ -93,8 +93,7 @@ static void run_it(struct env *env, const char *ignore_errors, size_t n_expected
         pod = pod_new(env, "binder");
         env_ctl(env, 0, "run", "trace_bind", "-d", "--name", "t", "-c", "binder", "--ignore-errors",
                 ignore_errors, NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
+        run = env_attach(env, "t");
         assert_true(bound(SOCK_STREAM, "127.0.0.1", 0, &host_port, -1) >= 0);
         pod_call(pod, bind_all, ports, &pid);
         env_ctl(env, 0, "stop", "t", NULL);

@@ -83,13 +83,9 @@ static int talk(void *arg) {
 
 /* A gadget that runs detached sees everything from here on. */
 static struct run *start(struct env *env, const char *option, const char *value) {
-        struct run *run;
-
         env_ctl(env, 0, "run", "trace_tcp", "-d", "--name", "t", "-c", "tcp-*", option, value,
                 NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
-        return run;
+        return env_attach(env, "t");
 }
 
 /* Ends the gadget and returns all its rows. */

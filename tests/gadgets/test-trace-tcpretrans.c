@@ -46,12 +46,8 @@ static int call_nobody(void *arg) {
 }
 
 static struct run *start(struct env *env) {
-        struct run *run;
-
         env_ctl(env, 0, "run", "trace_tcpretrans", "-d", "--name", "t", "-c", "retrans-a", NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
-        return run;
+        return env_attach(env, "t");
 }
 
 static void expect(const json_t *row, const struct pod *pod, pid_t pid, const char *state,

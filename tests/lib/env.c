@@ -330,6 +330,26 @@ void env_wait_state(struct env *env, const char *name, const char *state) {
                 run_fail(env->daemon, "instance '%s' is never '%s'", name, state);
 }
 
+static json_int_t n_attached(struct env *env, const char *name) {
+        json_t *list = env_ctl_json(env, "list", "-o", "json", NULL), *item;
+        json_int_t n = 0;
+        size_t i;
+
+        json_array_foreach(list, i, item) if (str_eq(row_str(item, "name"), name)) n =
+                row_int(item, "attached");
+        json_decref(list);
+        return n;
+}
+
+struct run *env_attach(struct env *env, const char *name) {
+        json_int_t before = n_attached(env, name);
+        struct run *run = env_run(env, "attach", name, "-o", "json", NULL);
+
+        if (!WAIT_UNTIL(n_attached(env, name) > before, WAIT_DEFAULT))
+                run_fail(run, "it does not attach to '%s'", name);
+        return run;
+}
+
 size_t env_daemon_fds(struct env *env) {
         struct dirent *entry;
         char path[64];

@@ -61,6 +61,9 @@ json_t *env_ctl_json(struct env *env, ...) __attribute__((sentinel));
 /* Waits until `gadgetctl list` shows this instance in this state ("gone" = not listed any more). */
 void env_wait_state(struct env *env, const char *name, const char *state);
 
+/* gadgetctl attach NAME -o json; gets every row from here on. */
+struct run *env_attach(struct env *env, const char *name);
+
 /* A stream connection to gadgetd.sock that has said nothing yet. */
 int env_connect(struct env *env);
 

@@ -46,12 +46,8 @@ static void begin(struct env *env) {
 }
 
 static struct run *trace(struct env *env) {
-        struct run *run;
-
         env_ctl(env, 0, "run", "trace_exec", "-d", "--name", "t", "-c", "gt-*", NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
-        return run;
+        return env_attach(env, "t");
 }
 
 static pid_t watcher(struct env *env) {

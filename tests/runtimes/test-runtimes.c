@@ -113,12 +113,8 @@ static bool has_all(struct run *run, const struct runtime *runtime, size_t n) {
 }
 
 static struct run *trace(struct env *env, const char *name, const char *option, const char *value) {
-        struct run *run;
-
         env_ctl(env, 0, "run", "trace_exec", "-d", "--name", name, option, value, NULL);
-        run = env_run(env, "attach", name, "-o", "json", NULL);
-        env_wait_state(env, name, "running");
-        return run;
+        return env_attach(env, name);
 }
 
 static bool is_listed(struct env *env, const char *name, const struct runtime *runtime) {

@@ -145,8 +145,7 @@ static void test_first_exec(void **state) {
         without = run_many(env, STARTS_WITHOUT, "gt-without");
         env_start(env, NULL);
         env_ctl(env, 0, "run", "trace_exec", "-d", "--name", "t", "-c", "gt-with-*", NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
+        run = env_attach(env, "t");
         with = run_many(env, STARTS, "gt-with");
         run_many(env, 5, "gt-other");
         if (!WAIT_UNTIL(count_rows(run, "gt-with-") >= STARTS, WAIT_DEFAULT))
@@ -183,8 +182,7 @@ static void test_large_bundle(void **state) {
         free(spaces);
         env_start(env, NULL);
         env_ctl(env, 0, "run", "trace_exec", "-d", "--name", "t", "-c", "gt-large-*", NULL);
-        run = env_run(env, "attach", "t", "-o", "json", NULL);
-        env_wait_state(env, "t", "running");
+        run = env_attach(env, "t");
         run_many(env, 3, "gt-large");
         assert_true(WAIT_UNTIL(count_rows(run, "gt-large-") == 3, WAIT_DEFAULT));
         env_ctl(env, 0, "stop", "t", NULL);

@@ -164,7 +164,7 @@ static void test_several_clients_see_the_same(void **state) {
         env_start(env, NULL);
         act_detach(env, "trace_open", "shared", getpid());
         for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
-                runs[i] = env_run(env, "attach", "shared", "-o", "json", NULL);
+                runs[i] = env_attach(env, "shared");
                 act_open_until_row(runs[i], "warm");
         }
         act_open_numbered("shared", 1, 100);
