@@ -124,6 +124,8 @@ uint32_t kernel_stack_text(uint32_t id, char *out) {
         struct stack_text text = { .out = out };
         size_t n;
 
+        if ((int32_t)id == -EFAULT) /* it was not in the kernel */
+                return 0;
         if ((int32_t)id < 0 && (int32_t)id > -4096)
                 return (uint32_t)sprintf(out, "[no stack: %s]",
                                          errno_name((uint64_t) - (int32_t)id) ?: "unknown error");

@@ -19,8 +19,8 @@ void kernel_stack_set_map(int fd, uint32_t value_size);
 /*
  * The innermost function first: "a; b; c". Writes to out, which has room for LIMIT_STACK_TEXT_MAX,
  * and returns the length. id: what bpf_get_stackid() said. A stack that could not be kept is "[no
- * stack: EEXIST]", a function without a name "[unknown]"; nothing is said of an id that the map
- * does not have.
+ * stack: EEXIST]", a function without a name "[unknown]"; nothing is said of -EFAULT, as it
+ * was not in the kernel, and of an id that the map does not have.
  */
 uint32_t kernel_stack_text(uint32_t id, char *out);
 
