@@ -125,10 +125,73 @@ static void test_maps_by_prefix(void **state) {
         env_stop(env);
 }
 
+/* Sums field `count` over all arrays of the data source: over rows, or over a histogram's slots. */
+static json_int_t sum_counts(struct run *run, const char *source, const char *slots) {
+        const char *at = run_out(run);
+        json_int_t total = 0;
+
+        for (const char *end; (end = strchr(at, '\n')); at = end + 1) {
+                json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL), *row, *slot;
+                const char *name = json_string_value(row_get(line, "datasource"));
+                size_t i, k;
+
+                if (!name)
+                        run_fail(run, "a line names no data source");
+                json_array_foreach(row_get(line, "rows"), i, row) {
+                        if (!str_eq(name, source))
+                                break;
+                        if (!slots)
+                                total += row_int(row, "count");
+                        json_array_foreach(slots ? row_get(row, slots) : NULL, k, slot) total +=
+                                row_int(slot, "count");
+                }
+                json_decref(line);
+        }
+        return total;
+}
+
+/* getsid(0) to getsid(99): events, a map of two entries and a histogram, from one object, each
+ * named in JSON; the histogram is drawn at the interval. */
+static void test_design_document(void **state) {
+        static const char *const drawn[] = {
+                "    0 -> 1   : 2  |**                                      |\n",
+                "    8 -> 15  : 8  |********                                |\n",
+                "   64 -> 127 : 36 |****************************************|\n",
+        };
+        struct env *env = *state;
+        struct run *json, *text;
+        char pid[16], row[96];
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        snprintf(pid, sizeof(pid), "%d", getpid());
+        env_ctl(env, 0, "run", TEST_BUILD_DIR "/tests/gadgets/types/design.bpf.o", "--detach",
+                "--name", "t", "--host", "--only_pid", pid, "--interval", "2s", NULL);
+        json = env_run(env, "attach", "t", "--tail", "all", "-o", "json", NULL);
+        text = env_run(env, "attach", "t", "--tail", "all", NULL);
+        for (int i = 0; i < N; i++)
+                (void)getsid(i);
+        snprintf(row, sizeof(row),
+                 "{\"datasource\":\"numbers\",\"number\":%d,\"text\":\"a number\"}", N - 1);
+        run_wait_out(json, row);
+        run_wait_out(json, "\"numbers_by_size\",\"rows\":[{\"key\":7,");
+        run_wait_out(text, "numbers_by_size\nKEY: 7\n");
+        env_ctl(env, 0, "stop", "t", NULL);
+        assert_int_equal(run_exit(json), 0);
+        assert_int_equal(run_exit(text), 0);
+        assert_int_equal(sum_counts(json, "calls", NULL), N);
+        assert_int_equal(sum_counts(json, "numbers_by_size", "slots"), N);
+        /* Unless the calls fell into two intervals. */
+        if (strstr(run_out(json), "{\"start\":64,\"end\":127,\"count\":36}"))
+                for (size_t i = 0; i < ARRAY_SIZE(drawn); i++)
+                        assert_non_null(strstr(run_out(text), drawn[i]));
+        env_stop(env);
+}
+
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_perf_event_array),
-        ENV_TEST(test_ring_buffer_by_perf),
-        ENV_TEST(test_iterator_type),
+        ENV_TEST(test_design_document),     ENV_TEST(test_perf_event_array),
+        ENV_TEST(test_ring_buffer_by_perf), ENV_TEST(test_iterator_type),
         ENV_TEST(test_maps_by_prefix),
 };
 TEST_MAIN("gadget-kinds", tests)
