@@ -56,11 +56,14 @@ const char *const httpd_lie_names[_LIE_MAX] = {
         [LIE_URLS] = "urls on another host",
         [LIE_NO_RANGE] = "cut once, no Range",
         [LIE_RANGE_REFUSED] = "cut once, 416 for a Range",
+        [LIE_DOCKER] = "docker schema 2",
         [LIE_PUSH_CUT] = "upload cut in a piece",
         [LIE_PUSH_BUSY] = "upload refused with 503",
         [LIE_PUSH_LOST] = "answer of an upload lost",
         [LIE_PUSH_AMNESIA] = "upload forgotten",
 };
+
+#define UPLOADS_MAX 64
 
 struct httpd {
         enum httpd_lie lie;
@@ -80,7 +83,8 @@ struct httpd {
         struct resource *resources;
         pthread_mutex_t lock; /* of what follows */
         struct buf seen;
-        struct buf upload; /* the one that is open */
+        struct buf uploads[UPLOADS_MAX]; /* by the number in their Location */
+        unsigned int n_uploads;
         unsigned int uploaded_bytes, uploaded_blobs;
 };
 
@@ -126,6 +130,29 @@ static bool put_text(int fd, const char *fmt, ...) {
 }
 
 /* --- documents --- */
+
+/* The manifest as docker has it, in a list as docker has it. */
+static void make_docker(struct httpd *h, size_t n) {
+        char digest[DIGEST_TEXT_MAX], inner[2048];
+        int n_inner;
+
+        n_inner = snprintf(
+                inner, sizeof(inner),
+                "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_DOCKER_MANIFEST
+                "\",\"config\":{\"mediaType\":\"" CONFIG_TYPE "\",\"digest\":\"%s\",\"size\":%zu},"
+                "\"layers\":[{\"mediaType\":\"" LAYER_TYPE "\",\"digest\":\"%s\",\"size\":%u}]}",
+                h->config_digest, strlen(config), h->layer_digest, LAYER_SIZE);
+        (void)digest_of(inner, (size_t)n_inner, digest);
+        httpd_serve(h, digest, MEDIA_TYPE_DOCKER_MANIFEST, inner, (size_t)n_inner);
+        h->manifest_type = MEDIA_TYPE_DOCKER_INDEX;
+        h->n_manifest =
+                (size_t)snprintf(h->manifest, n,
+                                 "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_DOCKER_INDEX
+                                 "\",\"manifests\":[{\"mediaType\":\"" MEDIA_TYPE_DOCKER_MANIFEST
+                                 "\",\"digest\":\"%s\",\"size\":%d,"
+                                 "\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}}]}",
+                                 digest, n_inner, TEST_ARCH);
+}
 
 /* What the index calls a manifest is an index, also by its Content-Type. */
 static void hide_index(struct httpd *h, size_t n) {
@@ -199,6 +226,8 @@ static void make_manifest(struct httpd *h) {
                         "\"platform\":{\"os\":\"linux\",\"architecture\":\"" TEST_ARCH "\"}}]}",
                         h->layer_digest);
         }
+        if (h->lie == LIE_DOCKER)
+                make_docker(h, n);
         if (h->lie == LIE_INDEX_HIDDEN)
                 hide_index(h, n);
         if (h->lie == LIE_CONTENT_TYPE)
@@ -352,28 +381,29 @@ static size_t read_body(int fd, const char *head, size_t n_head, uint64_t n, str
         return taken;
 }
 
-static void put_upload_place(struct httpd *h, int fd, const char *status) {
+static void put_upload_place(struct httpd *h, int fd, const char *status, unsigned int at) {
         char range[64] = "";
 
-        if (h->upload.len > 0)
-                snprintf(range, sizeof(range), "Range: 0-%zu\r\n", h->upload.len - 1);
+        if (h->uploads[at].len > 0)
+                snprintf(range, sizeof(range), "Range: 0-%zu\r\n", h->uploads[at].len - 1);
         put_text(fd,
                  "HTTP/1.1 %s\r\nLocation: /upload/%u\r\n%sContent-Length: 0\r\n"
                  "Connection: close\r\n\r\n",
-                 status, (unsigned int)h->requests, range);
+                 status, at, range);
 }
 
-static void take_piece(struct httpd *h, int fd, const char *body, size_t n_body, uint64_t n) {
+static void take_piece(struct httpd *h, int fd, unsigned int at, const char *body, size_t n_body,
+                       uint64_t n) {
         bool is_first = h->lied++ == 0;
-        size_t before = h->upload.len;
+        size_t before = h->uploads[at].len;
 
         if (h->lie == LIE_PUSH_CUT && is_first)
                 n /= 2;
-        h->uploaded_bytes += (unsigned int)read_body(fd, body, n_body, n, &h->upload);
+        h->uploaded_bytes += (unsigned int)read_body(fd, body, n_body, n, &h->uploads[at]);
         if (is_first && h->lie == LIE_PUSH_BUSY)
-                h->upload.len = before;
+                h->uploads[at].len = before;
         if (is_first && h->lie == LIE_PUSH_AMNESIA)
-                h->upload.len = 0;
+                h->uploads[at].len = 0;
         if (is_first && h->lie == LIE_PUSH_BUSY)
                 put_text(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n"
                              "Connection: close\r\n\r\n");
@@ -381,40 +411,43 @@ static void take_piece(struct httpd *h, int fd, const char *body, size_t n_body,
                 put_text(fd, "HTTP/1.1 404 What\r\nContent-Length: 0\r\n"
                              "Connection: close\r\n\r\n");
         else if (!is_first || (h->lie != LIE_PUSH_CUT && h->lie != LIE_PUSH_LOST))
-                put_upload_place(h, fd, "202 Accepted");
+                put_upload_place(h, fd, "202 Accepted", at);
 }
 
-static void close_upload(struct httpd *h, int fd, const char *request) {
-        const char *at = strstr(request, "digest=");
+static void close_upload(struct httpd *h, int fd, unsigned int at, const char *request) {
+        const struct buf *upload = &h->uploads[at];
+        const char *found = strstr(request, "digest=");
         char digest[DIGEST_TEXT_MAX] = "";
         bool is_right;
 
-        if (at)
-                snprintf(digest, sizeof(digest), "%.71s", at + strlen("digest="));
-        is_right = digest_check(digest, h->upload.data ?: (const uint8_t *)"", h->upload.len) == 0;
+        if (found)
+                snprintf(digest, sizeof(digest), "%.71s", found + strlen("digest="));
+        is_right = digest_check(digest, upload->data ?: (const uint8_t *)"", upload->len) == 0;
         h->uploaded_blobs += is_right;
-        buf_reset(&h->upload);
         put_text(fd, "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                  is_right ? "201 Created" : "400 Wrong digest");
 }
 
-/* What is pushed, one blob after another: the lock is held from a request's head to its answer. */
+/* What is pushed: the lock is held from a request's head to its answer. */
 static bool answer_upload(struct httpd *h, int fd, const char *request, size_t n_request) {
-        const char *length = strstr(request, "Content-Length: ");
+        const char *length = strstr(request, "Content-Length: "), *path = strchr(request, ' ');
         const char *body = strstr(request, "\r\n\r\n") + 4;
         uint64_t n = length ? strtoull(length + strlen("Content-Length: "), NULL, 10) : 0;
         size_t n_body = n_request - (size_t)(body - request);
         cleanup_buf struct buf ignored = BUF_INIT(1 << 20);
+        const char *number = path ? str_after(path, " /upload/") : NULL;
+        unsigned int at = number ? (unsigned int)atoi(number) % UPLOADS_MAX : 0;
 
         if (str_after(request, "POST ") && strstr(request, "/blobs/uploads/")) {
-                buf_reset(&h->upload);
-                put_upload_place(h, fd, "202 Accepted");
-        } else if (str_after(request, "PATCH /upload/")) {
-                take_piece(h, fd, body, n_body, n);
-        } else if (str_after(request, "GET /upload/")) {
-                put_upload_place(h, fd, "204 No Content");
-        } else if (str_after(request, "PUT /upload/")) {
-                close_upload(h, fd, request);
+                at = h->n_uploads++ % UPLOADS_MAX;
+                buf_reset(&h->uploads[at]);
+                put_upload_place(h, fd, "202 Accepted", at);
+        } else if (number && str_after(request, "PATCH ")) {
+                take_piece(h, fd, at, body, n_body, n);
+        } else if (number && str_after(request, "GET ")) {
+                put_upload_place(h, fd, "204 No Content", at);
+        } else if (number && str_after(request, "PUT ")) {
+                close_upload(h, fd, at, request);
         } else if (str_after(request, "PUT ") && strstr(request, "/manifests/")) {
                 (void)read_body(fd, body, n_body, n, &ignored);
                 put_text(fd, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n"
@@ -531,7 +564,8 @@ struct httpd *httpd_new(enum httpd_lie lie) {
 
         h->lie = lie;
         h->seen = BUF_INIT(64 << 20);
-        h->upload = BUF_INIT(64 << 20);
+        for (size_t i = 0; i < UPLOADS_MAX; i++)
+                h->uploads[i] = BUF_INIT(64 << 20);
         pthread_mutex_init(&h->lock, NULL);
         for (size_t i = 0; i < sizeof(h->layer); i++)
                 h->layer[i] = (uint8_t)(i * 31 >> 3);
@@ -598,6 +632,10 @@ void httpd_serve(struct httpd *h, const char *part, const char *type, const void
                                 .n = n };
         memcpy(r->data, data, n);
         h->resources = r;
+}
+
+void httpd_serve_manifest(struct httpd *h, const char *part) {
+        httpd_serve(h, part, h->manifest_type, h->manifest, h->n_manifest);
 }
 
 const char *httpd_manifest_digest(const struct httpd *h, char *out) {

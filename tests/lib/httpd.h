@@ -43,6 +43,7 @@ enum httpd_lie {
         LIE_URLS,          /* descriptors with urls on another host */
         LIE_NO_RANGE,      /* like LIE_CUT_ONCE, and knows no Range */
         LIE_RANGE_REFUSED, /* like LIE_CUT_ONCE, and answers a Range with 416 */
+        LIE_DOCKER,        /* no lie: docker's media types */
         LIE_PUSH_CUT,      /* the connection breaks in the middle of the first piece of an upload */
         LIE_PUSH_BUSY,     /* 503 for the first piece, of which nothing is taken */
         LIE_PUSH_LOST,     /* the first piece is taken, the answer never comes */
@@ -64,6 +65,9 @@ void httpd_set_other(struct httpd *httpd, const struct httpd *other);
  */
 void httpd_serve(struct httpd *httpd, const char *part, const char *type, const void *data,
                  size_t n);
+
+/* The same with what is at /manifests/1. */
+void httpd_serve_manifest(struct httpd *httpd, const char *part);
 
 /* The digest of what is served at /manifests/1, and of its layer. */
 const char *httpd_manifest_digest(const struct httpd *httpd, char *out);
