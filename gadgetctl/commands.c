@@ -140,7 +140,10 @@ static const struct option_info replay_options[] = {
         OPTIONS_SELECT,
         VALUE("sort", 0, OPTION_TEXT, run_options[RUN_OPTION_SORT], "FIELDS", "Sort each array, or all rows of a tracer, by these fields; -FIELD = largest first"),
 };
-static const struct option_info list_options[] = { OPTION_LIST_OUTPUT };
+static const struct option_info list_options[] = {
+        OPTION_LIST_OUTPUT,
+        FLAG("all", 'a', all, "Also what gadgetd runs for itself, such as the socket enricher"),
+};
 static const struct option_info containers_options[] = {
         OPTION_LIST_OUTPUT,
         FLAG("watch", 'w', watch, "Print the list again whenever it has changed"),

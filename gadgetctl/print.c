@@ -49,13 +49,15 @@ int print_listing(const struct args *args, enum method method, int session_flags
                   const char *const *headers, size_t n_headers, add_row_func add_row) {
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         struct error err = { 0 };
+        const struct req_instance_list instances = { .all = args->all };
         struct rep_list reply;
         int r;
 
         r = session_open(&session, args, session_flags);
         if (r != 0)
                 return r;
-        r = connection_call(session.connection, method, NULL, &reply, &err);
+        r = connection_call(session.connection, method,
+                            method == METHOD_INSTANCE_LIST ? &instances : NULL, &reply, &err);
         if (r < 0)
                 return diag_failure(&err, r, session.connection);
         if (output_format_of(args, FORMAT_TABLE) != FORMAT_TABLE)

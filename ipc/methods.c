@@ -94,6 +94,10 @@ static const struct field object_reply[] = {
         F_ANY(struct rep_object, object, REQUIRED, REPLY_MAX, "Map of what there is to say."),
 };
 
+static const struct field instance_list_request[] = {
+        F_BOOL(struct req_instance_list, all, 0, "Also what gadgetd runs for itself."),
+};
+
 static const struct field container_list_request[] = {
         F_U64(struct req_container_list, after, 0, UINT64_MAX, "Wait until the list is newer than this generation; default 0 = now."),
 };
@@ -220,7 +224,7 @@ const struct method_info methods[_METHOD_MAX] = {
                 "Ends an attachment; the instance runs on."
         },
         [METHOD_INSTANCE_LIST] = {
-                "instance.list", NOTHING("instance.list"), REPLY(list, list_reply),
+                "instance.list", REQUEST("instance.list", instance_list, instance_list_request), REPLY(list, list_reply),
                 "Lists the instances that the caller may see."
         },
         [METHOD_INSTANCE_SHOW] = {

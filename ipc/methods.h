@@ -115,6 +115,10 @@ struct rep_object {
         struct bytes object; /* any: map */
 };
 
+struct req_instance_list {
+        bool all; /* also what gadgetd runs for itself */
+};
+
 struct req_container_list {
         uint64_t after; /* wait for a list newer than this */
 };
@@ -215,6 +219,7 @@ union request {
         struct req_instance_attach instance_attach;
         struct req_instance_detach instance_detach;
         struct req_instance_show instance_show;
+        struct req_instance_list instance_list;
         struct req_container_list container_list;
         struct req_image_ref image_ref;
         struct req_image_tag image_tag;

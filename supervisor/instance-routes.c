@@ -198,12 +198,11 @@ int on_instance_list(struct call *call, const union request *request, struct err
         struct pack array = pack_array(&out);
         const struct instance *in;
 
-        (void)request;
         (void)err;
         LIST_FOREACH (in, &call->client->sup->instances, link) {
                 struct pack map;
 
-                if (!in->is_listed)
+                if (!in->is_listed || (in->is_internal && !request->instance_list.all))
                         continue;
                 pack_item(&array);
                 map = pack_map(&out);

@@ -308,7 +308,8 @@ void instance_listen(struct instance *in, bool listen) {
 
         if (listen && !is_listening && in->bell_fd >= 0)
                 r = loop_io_add(in->sup->loop, &in->bell_io, in->bell_fd, EPOLLIN, "bell", on_bell);
-        else if (!listen)
+        /* gadgetd itself hears its own. */
+        else if (!listen && (!in->is_internal || instance_state_is_final(in->state)))
                 loop_io_remove(&in->bell_io);
         if (r < 0)
                 log_error_errno(r, "instance %.12s: cannot wait for rows", in->id);

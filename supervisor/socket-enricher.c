@@ -142,7 +142,6 @@ void socket_enricher_on_rows(struct socket_enricher *e, struct instance *in) {
         if (!ring_has_more(&in->ring, &cursor))
                 return;
         e->is_filled = true;
-        instance_listen(in, !LIST_EMPTY(&in->streams));
         tell_readers(e, "");
         answer_all(e, NULL);
 }
