@@ -224,6 +224,7 @@ static int keep_start(struct broker *b, const struct msg_start *msg, struct rece
                       struct error *err) {
         struct broker_start start = {
                 .image_len = (uint32_t)strlen(msg->image ?: ""),
+                .definition_name_len = (uint32_t)strlen(msg->definition_name ?: ""),
                 .inspect = msg->inspect,
                 .is_host_wide = msg->is_host_wide,
         };
@@ -236,6 +237,7 @@ static int keep_start(struct broker *b, const struct msg_start *msg, struct rece
                 b->start_fds[i] = TAKE_FD(received->fds[START_FD_OBJECT + i]);
         buf_append(&b->start, &start, sizeof(start));
         buf_append(&b->start, msg->image ?: "", start.image_len);
+        buf_append(&b->start, msg->definition_name ?: "", start.definition_name_len);
         buf_append(&b->start, msg->params.data, msg->params.len);
         return b->start.failed
                        ? error_set(err, ERROR_LIMIT, -ENOMEM, "the parameters are too large")

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `gadgetctl build`: compile for every architecture, read what the definition says of itself, have
  * gadgetd pack and store it. */
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
+#include "base/file.h"
 #include "base/parse.h"
 #include "gadget/api.h"
 #include "gadgetctl/compile.h"
 #include "gadgetctl/diag.h"
-#include "gadgetctl/session.h"
+#include "gadgetctl/inspect.h"
+#include "gadgetctl/metadata.h"
+#include "gadgetctl/object.h"
 #include "gadgetctl/sources.h"
 #include "ipc/mp.h"
 
@@ -277,24 +282,28 @@ static int read_created(uint64_t *ret, struct error *err) {
         return 0;
 }
 
-static int prepare(const struct args *args, const struct build_what *what,
+static int find_sources(const struct args *args, const struct build_what *what, struct sources *ret,
+                        struct error *err) {
+        return sources_find(&(struct sources_spec){ .dir = what->dir,
+                                                    .program = args->prog,
+                                                    .definition = args->definition,
+                                                    .file = args->build_file },
+                            ret, err);
+}
+
+static int prepare(const struct args *args, const struct build_what *what, struct sources *sources,
                    struct req_image_build *request, struct buf *definition, struct buf *objects,
                    struct buf *annotations, struct error *err) {
-        cleanup(sources_done) struct sources sources = { 0 };
         struct annotations_out pairs = { .body = BUF_INIT(ANNOTATIONS_SIZE) };
         int r;
 
-        r = sources_find(&(struct sources_spec){ .dir = what->dir,
-                                                 .program = args->prog,
-                                                 .definition = args->definition,
-                                                 .file = args->build_file },
-                         &sources, err);
+        r = find_sources(args, what, sources, err);
         if (r == 0)
                 r = read_created(&request->created, err);
-        if (r == 0 && sources.definition) {
-                r = read_input(sources.definition, "definition", definition, err);
+        if (r == 0 && sources->definition) {
+                r = read_input(sources->definition, "definition", definition, err);
                 if (r == 0)
-                        r = read_definition(sources.definition, definition, &pairs, err);
+                        r = read_definition(sources->definition, definition, &pairs, err);
         }
         if (r == 0)
                 r = read_annotation_options(args, &pairs, err);
@@ -302,11 +311,88 @@ static int prepare(const struct args *args, const struct build_what *what,
                 finish_map(&pairs, annotations);
         buf_done(&pairs.body);
         if (r == 0)
-                r = compile_all(args, sources.program, objects, err);
+                r = compile_all(args, sources->program, objects, err);
         request->image = what->name;
         request->definition = BYTES(definition->data, definition->len);
         request->objects = BYTES(objects->data, objects->len);
         request->annotations = BYTES(annotations->data, annotations->len);
+        return r;
+}
+
+/* --- metadata --- */
+
+/* Of the machine's own architecture; empty when that is not built. */
+static struct bytes native_object(struct bytes objects) {
+        return object_bin(objects, target_names[TARGET_NATIVE]);
+}
+
+static int validate(struct session *session, const struct args *args,
+                    const struct req_image_build *request, const char *definition_name,
+                    struct error *err) {
+        struct inspect_spec spec = { .object = native_object(request->objects),
+                                     .definition = request->definition,
+                                     .definition_name = definition_name };
+        cleanup(schema_freep) struct schema *schema = NULL;
+
+        if (str_eq(args->validate_metadata ?: "true", "false") || spec.object.len == 0)
+                return 0;
+        return inspect_object(session, &spec, &schema, err);
+}
+
+static int write_definition(const char *path, const struct buf *text, struct error *err) {
+        cleanup_free char *copy = strdup(path), *again = strdup(path);
+        cleanup_close int dir_fd = -1;
+        struct stat st;
+        int r;
+
+        if (!copy || !again)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        dir_fd = open(dirname(copy), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        r = dir_fd < 0 ? -errno
+                       : write_file_atomic(dir_fd, basename(again), text->data, text->len,
+                                           stat(path, &st) == 0 ? st.st_mode & 07777 : 0644);
+        return r < 0 ? error_set(err, ERROR_INVALID, r, "cannot write '%s': %s", path, strerror(-r))
+                     : 0;
+}
+
+/* Writes what the object has and the definition does not mention into the definition. */
+static int update_definition(struct session *session, const struct args *args,
+                             const struct build_what *what, struct error *err) {
+        cleanup(sources_done) struct sources sources = { 0 };
+        cleanup_buf struct buf definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX);
+        cleanup_buf struct buf object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX);
+        cleanup(schema_freep) struct schema *schema = NULL;
+        cleanup_free char *name = strndup(what->name, strcspn(what->name, ":@")), *path = NULL;
+        unsigned int n_added = 0;
+        int r;
+
+        r = find_sources(args, what, &sources, err);
+        if (r == 0 && sources.definition)
+                r = read_input(sources.definition, "definition", &definition, err);
+        if (r == 0)
+                r = compile(args, sources.program, TARGET_NATIVE, &object, err);
+        if (r < 0)
+                return r;
+        if (asprintf(&path, "%s%s", sources.definition ? sources.definition : what->dir ?: ".",
+                     sources.definition ? "" : "/gadget.yaml") < 0 || !name)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        r = inspect_object(
+                session,
+                &(struct inspect_spec){ .object = BYTES(object.data, object.len),
+                                        .definition = BYTES(definition.data, definition.len),
+                                        .definition_name = path },
+                &schema, err);
+        if (r == 0 && !schema)
+                r = error_set(
+                        err, ERROR_UNAVAILABLE, -ENOEXEC,
+                        "--update-metadata: the object cannot be loaded on this machine, which "
+                        "is how it is looked at");
+        if (r == 0)
+                r = metadata_complete(path, name, schema, &definition, &n_added, err);
+        if (r == 0 && n_added > 0)
+                r = write_definition(path, &definition, err);
+        if (r == 0)
+                diag("'%s': %u added, for you to describe", path, n_added);
         return r;
 }
 
@@ -315,6 +401,7 @@ int cmd_build(struct args *args) {
         cleanup_buf struct buf objects = BUF_INIT(LIMIT_CLIENT_FRAME_MAX);
         cleanup_buf struct buf annotations = BUF_INIT(2 * ANNOTATIONS_SIZE);
         cleanup(build_what_done) struct build_what what = { 0 };
+        cleanup(sources_done) struct sources sources = { 0 };
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         struct req_image_build request = { 0 };
         struct error err = { 0 };
@@ -326,13 +413,24 @@ int cmd_build(struct args *args) {
                 diag("%s", error_text(&err));
                 return EXIT_USAGE;
         }
-        r = prepare(args, &what, &request, &definition, &objects, &annotations, &err);
+        if (args->update_metadata) {
+                r = session_open(&session, args, SESSION_MAY_SPAWN);
+                if (r != 0)
+                        return r;
+                r = update_definition(&session, args, &what, &err);
+                if (r < 0)
+                        return diag_failure(&err, r, session.connection);
+        }
+        r = prepare(args, &what, &sources, &request, &definition, &objects, &annotations, &err);
         if (r < 0)
                 return diag_failure(&err, r, NULL);
-        r = session_open(&session, args, SESSION_MAY_SPAWN);
+        if (!args->update_metadata)
+                r = session_open(&session, args, SESSION_MAY_SPAWN);
         if (r != 0)
                 return r;
-        r = connection_call(session.connection, METHOD_IMAGE_BUILD, &request, &reply, &err);
+        r = validate(&session, args, &request, sources.definition, &err);
+        if (r == 0)
+                r = connection_call(session.connection, METHOD_IMAGE_BUILD, &request, &reply, &err);
         if (r < 0)
                 return diag_failure(&err, r, session.connection);
         printf("Successfully built %s@%s\n", reply.image, reply.digest);

@@ -175,7 +175,7 @@ static void print_inspection(struct printer *p, struct bytes object) {
 }
 
 int cmd_image_inspect(struct args *args) {
-        struct req_image_ref request = { .image = args->words.items[0] };
+        struct req_image_inspect request = { .image = args->words.items[0] };
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         struct error err = { 0 };
         struct rep_object reply;

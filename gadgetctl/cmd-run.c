@@ -9,6 +9,7 @@
 #include "gadgetctl/diag.h"
 #include "gadgetctl/follow.h"
 #include "gadgetctl/help.h"
+#include "gadgetctl/inspect.h"
 #include "gadgetctl/object.h"
 #include "gadgetctl/registry.h"
 #include "gadgetctl/signals.h"
@@ -33,12 +34,21 @@ struct run {
         struct req_instance_run request;
         struct buf object;
         struct buf definition;
+        char *definition_name; /* NULL = none */
         struct buf params;
 };
+
+#define RUN_INIT                                                                                   \
+        {                                                                                          \
+                .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),                                         \
+                .definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX),                                 \
+                .params = BUF_INIT(LIMIT_CLIENT_FRAME_MAX),                                        \
+        }
 
 static void run_done(struct run *run) {
         buf_done(&run->object);
         buf_done(&run->definition);
+        free(run->definition_name);
         buf_done(&run->params);
 }
 
@@ -77,6 +87,17 @@ static int encode_params(const struct args *args, struct buf *b) {
         return r;
 }
 
+/* Messages name the file; the end of a very long path will do. */
+static int read_definition(const char *path, struct run *run, struct error *err) {
+        size_t n = strlen(path);
+
+        run->definition_name =
+                strdup(n > LIMIT_IMAGE_REF_MAX ? path + n - LIMIT_IMAGE_REF_MAX : path);
+        if (!run->definition_name)
+                return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        return read_input(path, "definition", &run->definition, err);
+}
+
 static int load_directory(const struct args *args, const char *dir, struct run *run,
                           struct error *err) {
         cleanup(sources_done) struct sources sources = { 0 };
@@ -87,7 +108,7 @@ static int load_directory(const struct args *args, const char *dir, struct run *
         if (r == 0)
                 r = compile(args, sources.program, TARGET_NATIVE, &run->object, err);
         if (r == 0 && sources.definition)
-                r = read_input(sources.definition, "definition", &run->definition, err);
+                r = read_definition(sources.definition, run, err);
         return r;
 }
 
@@ -104,11 +125,10 @@ static int load_object(const struct args *args, const char *path, struct run *ru
         if (run->object.len == 0)
                 return error_set(err, ERROR_INVALID, -ENODATA, "object '%s' is empty", path);
         if (args->definition)
-                return read_input(args->definition, "definition", &run->definition, err);
+                return read_definition(args->definition, run, err);
         if (!copy || asprintf(&sibling, "%s/gadget.yaml", dirname(copy)) < 0)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "out of memory");
-        return stat(sibling, &st) == 0 ? read_input(sibling, "definition", &run->definition, err)
-                                       : 0;
+        return stat(sibling, &st) == 0 ? read_definition(sibling, run, err) : 0;
 }
 
 static bool is_choosy(const struct args *args) {
@@ -142,6 +162,7 @@ static int prepare(const struct args *args, struct run *run, struct error *err) 
                 return error_set(err, ERROR_LIMIT, -E2BIG, "run: the parameters are too large");
         run->request.object = BYTES(run->object.data, run->object.len);
         run->request.definition = BYTES(run->definition.data, run->definition.len);
+        run->request.definition_name = run->definition_name;
         run->request.params = BYTES(run->params.data, run->params.len);
         run->request.name = args->name;
         run->request.detach = args->detach;
@@ -174,28 +195,38 @@ static void suggest_options(const struct args *args) {
         }
 }
 
-static int run_help(const struct args *args) {
+/* What the gadget takes, whether it is an image, a directory or an object. */
+static int describe(const struct args *args, struct run *run) {
         cleanup_session struct session session = { .daemon_pidfd = -1 };
-        struct req_image_ref request = { .image = args->words.n ? args->words.items[0] : NULL };
         cleanup(schema_freep) struct schema *schema = NULL;
         struct error err = { 0 };
-        struct rep_object reply;
         int r;
 
-        help_command(args->command);
-        fflush(stdout);
-        if (!request.image || subject_of(request.image) != SUBJECT_IMAGE)
-                return EXIT_OK;
+        r = prepare(args, run, &err);
+        if (r < 0)
+                return diag_failure(&err, r, NULL);
         r = session_open(&session, args, SESSION_MAY_SPAWN);
         if (r != 0)
                 return r;
-        r = connection_call(session.connection, METHOD_IMAGE_INSPECT, &request, &reply, &err);
-        if (r == 0)
-                r = schema_new(object_bin(reply.object, "schema"), &schema, &err);
-        if (r < 0)
-                return diag_failure(&err, r, session.connection);
-        help_params(request.image, schema);
+        r = inspect_object(
+                &session,
+                &(struct inspect_spec){ .image = run->request.image,
+                                        .object = run->request.object,
+                                        .definition = run->request.definition,
+                                        .definition_name = run->request.definition_name },
+                &schema, &err);
+        if (r < 0 || !schema)
+                return diag_failure(&err, r < 0 ? r : -ENOEXEC, session.connection);
+        help_params(args->words.items[0], schema);
         return EXIT_OK;
+}
+
+static int run_help(const struct args *args) {
+        cleanup(run_done) struct run run = RUN_INIT;
+
+        help_command(args->command);
+        fflush(stdout);
+        return args->words.n == 0 ? EXIT_OK : describe(args, &run);
 }
 
 static int failed(const struct args *args, const struct session *session, const struct error *err,
@@ -242,11 +273,7 @@ static int pull_and_run(struct session *session, const struct args *args,
 }
 
 static int run_once(const struct args *args) {
-        cleanup(run_done) struct run run = {
-                .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),
-                .definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX),
-                .params = BUF_INIT(LIMIT_CLIENT_FRAME_MAX),
-        };
+        cleanup(run_done) struct run run = RUN_INIT;
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         struct rep_instance_run reply;
         struct error err = { 0 };

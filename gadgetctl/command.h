@@ -81,6 +81,8 @@ struct args {
         const char *format;
         bool all;
         const char *prog;
+        bool update_metadata;
+        const char *validate_metadata; /* "true", "false"; NULL = true */
         const char *definition;
         const char *tag;
         const char *build_file;

@@ -160,6 +160,8 @@ static const struct option_info build_options[] = {
         VALUE("cflags", 0, OPTION_LIST, cflags, "OPTIONS", "More options for clang, such as \"-DNAME=1 -I ../include\"; those that could write are refused"),
         VALUE("tag", 't', OPTION_TEXT, tag, "NAME[:TAG]", "Name of the image; default the name of DIR", NULL, COMPLETE_IMAGE),
         VALUE("annotation", 0, OPTION_LIST, annotations, "KEY=VALUE", "Annotation of the image; may stand several times"),
+        FLAG("update-metadata", 0, update_metadata, "First add what gadget.yaml does not mention (data sources, fields, parameters), to be described"),
+        VALUE("validate-metadata", 0, OPTION_SWITCH, validate_metadata, NULL, "Check gadget.yaml against the object; so it is unless =false"),
 };
 static const struct option_info inspect_options[] = { OPTION_OBJECT_OUTPUT };
 static const struct option_info version_options[] = { VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print: columns (default), json, jsonpretty or yaml", list_outputs) };

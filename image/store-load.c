@@ -14,6 +14,7 @@ struct image *image_free(struct image *image) {
         free(image->name);
         free(image->object);
         free(image->definition);
+        free(image->definition_name);
         free(image);
         return NULL;
 }

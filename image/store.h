@@ -48,7 +48,8 @@ struct image {
         size_t object_size;
         uint8_t *definition; /* may be empty */
         size_t definition_size;
-        bool is_bundled; /* came from the read-only store */
+        char *definition_name; /* of a file that somebody gave; NULL = "gadget.yaml" */
+        bool is_bundled;       /* came from the read-only store */
         enum image_origin origin;
         char policy[DIGEST_TEXT_MAX]; /* that admitted it last, "" = none did */
 };

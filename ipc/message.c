@@ -15,6 +15,7 @@ static const struct field prepare_fields[] = {
 
 static const struct field start_fields[] = {
         F_STR(struct msg_start, image, 0, LIMIT_IMAGE_REF_MAX, "Image reference, for messages only."),
+        F_STR(struct msg_start, definition_name, 0, LIMIT_IMAGE_REF_MAX, "What messages call the definition."),
         F_ANY(struct msg_start, params, 0, LIMIT_FRAME_MAX / 2, "Parameters of the run, a map str to str."),
         F_BOOL(struct msg_start, inspect, 0, "Load, report and exit: nothing is attached."),
         F_BOOL(struct msg_start, allow_unsafe, 0, "Grant the helpers of the denied list."),

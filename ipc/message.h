@@ -81,7 +81,8 @@ enum start_fd {
 };
 
 struct msg_start {
-        const char *image;   /* for messages only */
+        const char *image; /* for messages only, as */
+        const char *definition_name;
         struct bytes params; /* msgpack map str -> str */
         bool inspect;        /* load, report, exit: nothing is attached */
         bool allow_unsafe;   /* helpers of the denied list are granted */

@@ -32,6 +32,7 @@ static const struct field instance_run_request[] = {
               "Reference of the image to run; either this or `object` is given."),
         F_BIN(struct req_instance_run, object, 0, LIMIT_OBJECT_SIZE_MAX, "The eBPF object itself, to run without an image."),
         F_BIN(struct req_instance_run, definition, 0, LIMIT_DEFINITION_SIZE_MAX, "The gadget.yaml that belongs to `object`; default none."),
+        F_STR(struct req_instance_run, definition_name, 0, LIMIT_IMAGE_REF_MAX, "What messages call `definition`; default \"gadget.yaml\"."),
         F_ANY(struct req_instance_run, params, 0, LIMIT_PARAMS_MAX * (LIMIT_PARAM_KEY_MAX + LIMIT_PARAM_VALUE_MAX + 8),
               "Parameters, a map of key to value, both str; default empty."),
         F_STR(struct req_instance_run, name, 0, LIMIT_NAME_MAX_LEN, "Name of the instance; default one is made up."),
@@ -108,6 +109,12 @@ static const struct field container_list_reply[] = {
         F_BOOL(struct rep_container_list, is_incomplete, 0, "There are more containers than can be known at once; gadgets do not see those that are not listed."),
 };
 
+static const struct field image_inspect_request[] = {
+        F_STR(struct req_image_inspect, image, 0, LIMIT_IMAGE_REF_MAX, "Reference of an image of a local store; either this or `object` is given."),
+        F_BIN(struct req_image_inspect, object, 0, LIMIT_OBJECT_SIZE_MAX, "An eBPF object, to be described without an image."),
+        F_BIN(struct req_image_inspect, definition, 0, LIMIT_DEFINITION_SIZE_MAX, "The gadget.yaml that belongs to `object`; default none."),
+        F_STR(struct req_image_inspect, definition_name, 0, LIMIT_IMAGE_REF_MAX, "What messages call `definition`; default \"gadget.yaml\"."),
+};
 static const struct field image_ref_request[] = {
         F_STR(struct req_image_ref, image, REQUIRED, LIMIT_IMAGE_REF_MAX, "Reference of an image of a local store."),
 };
@@ -245,7 +252,7 @@ const struct method_info methods[_METHOD_MAX] = {
                 "Lists the images of the local and the bundled store."
         },
         [METHOD_IMAGE_INSPECT] = {
-                "image.inspect", REQUEST("image.inspect", image_ref, image_ref_request), REPLY(object, object_reply),
+                "image.inspect", REQUEST("image.inspect", image_inspect, image_inspect_request), REPLY(object, object_reply),
                 "Shows one image: digests, annotations, architectures, and the permissions that its programs need."
         },
         [METHOD_IMAGE_TAG] = {

@@ -59,7 +59,8 @@ struct req_instance_run {
         const char *image;       /* reference; or */
         struct bytes object;     /* the eBPF object itself, with */
         struct bytes definition; /* its gadget.yaml, if any */
-        struct bytes params;     /* any: map str -> str */
+        const char *definition_name;
+        struct bytes params; /* any: map str -> str */
         const char *name;
         bool detach;         /* lives on when this connection ends */
         uint64_t timeout_ns; /* 0 = none */
@@ -126,6 +127,13 @@ struct rep_container_list {
         struct bytes items;  /* any: array of maps */
         uint64_t generation; /* for `after` */
         bool is_incomplete;  /* there are more than LIMIT_CONTAINERS_MAX */
+};
+
+struct req_image_inspect {
+        const char *image;       /* reference; or */
+        struct bytes object;     /* the eBPF object itself, with */
+        struct bytes definition; /* its gadget.yaml, if any */
+        const char *definition_name;
 };
 
 struct req_image_ref {
@@ -222,6 +230,7 @@ union request {
         struct req_instance_list instance_list;
         struct req_container_list container_list;
         struct req_image_ref image_ref;
+        struct req_image_inspect image_inspect;
         struct req_image_tag image_tag;
         struct req_image_build image_build;
         struct req_image_transfer image_transfer;

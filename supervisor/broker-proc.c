@@ -167,6 +167,7 @@ static int send_start(struct instance *in, struct error *err) {
         int fds[START_FDS], map_fd = in->sup->socket_enricher.map_fd, r;
         const struct msg_start start = {
                 .image = in->image_name,
+                .definition_name = in->image->definition_name,
                 .params = { in->params, in->params_len },
                 .inspect = in->is_inspect,
                 .allow_unsafe = in->allow_unsafe,

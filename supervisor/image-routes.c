@@ -131,12 +131,13 @@ static void pack_problem(const struct outcome *outcome, struct pack *map) {
 }
 
 static int pack_inspection(const struct instance *in, struct buf *out, struct error *err) {
-        json_t *json, *value;
+        json_t *json = NULL, *value;
         struct pack map;
         const char *key;
-        int r;
+        int r = 0;
 
-        r = load_inspection(in->sup, in->image_name, &json, err);
+        if (!in->is_object)
+                r = load_inspection(in->sup, in->image_name, &json, err);
         if (r < 0)
                 return r;
         map = pack_map(out);
@@ -173,19 +174,26 @@ void image_inspect_answer(struct client *client, uint32_t id, struct instance *i
 /* What the gadget is (schema, parameters, permissions) only its worker can say: it loads it and
  * attaches nothing. */
 int on_image_inspect(struct call *call, const union request *request, struct error *err) {
-        const struct req_image_ref *ref = &request->image_ref;
+        const struct req_image_inspect *inspect = &request->image_inspect;
         struct supervisor *sup = call->client->sup;
         const struct instance_spec spec = {
-                .image = ref->image,
+                .image = inspect->image,
+                .object = inspect->object,
+                .definition = inspect->definition,
+                .definition_name = inspect->definition_name,
                 .params = BYTES("\x80", 1),
                 .owner = call->client,
                 .is_inspect = true,
         };
         cleanup_free char *text = NULL;
         struct instance *in;
-        int r;
+        int r = 0;
 
-        r = image_service_inspect(&sup->images, ref->image, &text, err);
+        if (!inspect->image == (inspect->object.len == 0))
+                return error_set(err, ERROR_INVALID, -EINVAL,
+                                 "image.inspect: either 'image' or 'object' is given");
+        if (inspect->image)
+                r = image_service_inspect(&sup->images, inspect->image, &text, err);
         if (r == 0)
                 r = instance_new(sup, &spec, &in, err);
         if (r < 0)

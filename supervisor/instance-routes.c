@@ -55,6 +55,7 @@ int on_instance_run(struct call *call, const union request *request, struct erro
                 .image = run->image,
                 .object = run->object,
                 .definition = run->definition,
+                .definition_name = run->definition_name,
                 .params = run->params.len > 0 ? run->params : EMPTY_MAP,
                 .name = run->name,
                 .owner = run->detach ? NULL : call->client,

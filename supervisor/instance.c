@@ -54,7 +54,9 @@ static int copy_object(const struct instance_spec *spec, struct image **ret) {
         image->name = strdup(spec->image ? spec->image : "(object)");
         image->object = malloc(spec->object.len);
         image->definition = malloc(MAX(spec->definition.len, (size_t)1));
-        if (!image->name || !image->object || !image->definition)
+        image->definition_name = spec->definition_name ? strdup(spec->definition_name) : NULL;
+        if (!image->name || !image->object || !image->definition ||
+            (spec->definition_name && !image->definition_name))
                 return -ENOMEM;
         memcpy(image->object, spec->object.data, spec->object.len);
         if (spec->definition.len > 0)
@@ -73,6 +75,7 @@ static int copy_spec(struct instance *in, const struct instance_spec *spec) {
         in->allow_unsigned = spec->allow_unsigned;
         in->is_host_wide = spec->is_host_wide;
         in->is_inspect = spec->is_inspect;
+        in->is_object = spec->object.len > 0;
         in->is_internal = spec->is_internal;
         if (selection_copy(&spec->selection, &in->selection) < 0)
                 return -ENOMEM;

@@ -32,9 +32,10 @@ struct instance_spec {
         const char *image;   /* reference, or label of `object` */
         struct bytes object; /* empty: `image` is loaded */
         struct bytes definition;
-        struct bytes params;  /* msgpack map, checked */
-        const char *name;     /* NULL = made up */
-        struct client *owner; /* foreground: ends with this client; NULL = detached */
+        const char *definition_name; /* NULL = none */
+        struct bytes params;         /* msgpack map, checked */
+        const char *name;            /* NULL = made up */
+        struct client *owner;        /* foreground: ends with this client; NULL = detached */
         uint64_t timeout_ns;
         uint64_t ring_size; /* 0 = default */
         bool allow_unsafe;
@@ -62,6 +63,7 @@ struct instance {
         bool allow_unsigned;
         bool is_host_wide;
         bool is_inspect;
+        bool is_object; /* no image of a store */
         bool is_internal;
         struct selection selection;
         bool waits_for_containers; /* starts when they are known */

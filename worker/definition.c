@@ -29,8 +29,7 @@ int definition_error(const struct yaml *node, struct error *err, const char *nea
         va_start(args, fmt);
         vsnprintf(text, sizeof(text), fmt, args);
         va_end(args);
-        error_set(err, ERROR_INVALID, -EINVAL, "gadget.yaml:%u:%u: %s", node->line, node->column,
-                  text);
+        yaml_error(node, err, "%s", text);
         if (near)
                 error_append(err, "did you mean '%s'?", near);
         return -EINVAL;
@@ -97,7 +96,7 @@ static void *append(void *array_p, size_t *n, size_t size, struct error *err) {
         char *items = reallocarray(*array, *n + 1, size);
 
         if (!items) {
-                error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for gadget.yaml");
+                error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory for the definition");
                 return NULL;
         }
         *array = items;
@@ -524,24 +523,16 @@ static const struct rule top_rules[] = {
 };
 _Static_assert(ARRAY_SIZE(top_rules) <= RULES_MAX, "RULES_MAX");
 
-int definition_init(struct definition *d, struct bytes text, struct error *err) {
+int definition_init(struct definition *d, const char *file, struct bytes text, struct error *err) {
         int r;
 
         *d = (struct definition){ 0 };
         if (text.len > LIMIT_DEFINITION_SIZE_MAX)
-                return error_set(err, ERROR_LIMIT, -EFBIG, "gadget.yaml has more than %d bytes",
+                return error_set(err, ERROR_LIMIT, -EFBIG, "%s has more than %d bytes", file,
                                  LIMIT_DEFINITION_SIZE_MAX);
-        r = yaml_parse(text, &d->tree, err);
-        if (r < 0) {
-                char reason[sizeof(err->msg)];
-
-                if (!err)
-                        return r;
-                snprintf(reason, sizeof(reason), "%s", err->msg);
-                return error_set(err, err->code, r, "gadget.yaml:%s", reason);
-        }
-        if (!d->tree)
-                return 0;
+        r = yaml_parse(file, text, &d->tree, err);
+        if (r < 0 || !d->tree)
+                return r;
         return read_map(d, d->tree, top_rules, ARRAY_SIZE(top_rules), d, err);
 }
 

@@ -78,12 +78,12 @@ struct definition {
         size_t n_programs;
 };
 
-/* Empty text is an empty definition. Messages say "gadget.yaml:line:column: ...". definition_done()
- * is due in any case. */
-int definition_init(struct definition *d, struct bytes text, struct error *err);
+/* Empty text is an empty definition. Messages say "file:line:column: ..."; file outlives the
+ * definition. definition_done() is due in any case. */
+int definition_init(struct definition *d, const char *file, struct bytes text, struct error *err);
 void definition_done(struct definition *d);
 
-/* error_set() with "gadget.yaml:line:column: " in front and "; did you mean '...'?" behind when
+/* error_set() with "file:line:column: " in front and "; did you mean '...'?" behind when
  * near is not NULL. */
 int definition_error(const struct yaml *node, struct error *err, const char *near, const char *fmt,
                      ...) PRINTF_LIKE(4, 5);

@@ -105,9 +105,9 @@ static int open_definition(struct gadget *g, struct error *err) {
         r = map_file(g->start->definition_fd, LIMIT_DEFINITION_SIZE_MAX, &text);
         if (r < 0)
                 return error_set(err, ERROR_LIMIT, r,
-                                 "cannot read gadget.yaml, or it has more than %d bytes",
-                                 LIMIT_DEFINITION_SIZE_MAX);
-        return definition_init(&g->definition, text, err);
+                                 "cannot read '%s', or it has more than %d bytes",
+                                 g->start->definition_name, LIMIT_DEFINITION_SIZE_MAX);
+        return definition_init(&g->definition, g->start->definition_name, text, err);
 }
 
 /* perf_event/NAME is known by NAME as well as by its function. */

@@ -257,8 +257,8 @@ static int receive_start(struct host_start *ret, struct error *err) {
         int fds[FDS_MAX] = { -1, -1, -1, -1 }, r;
         struct broker_start start;
         cleanup_free uint8_t *data = NULL;
-        char *image;
-        size_t len;
+        char *image, *definition_name;
+        size_t len, names;
 
         r = receive_message(BROKER_START, &data, &len, fds);
         if (r == -ECONNRESET)
@@ -269,15 +269,18 @@ static int receive_start(struct host_start *ret, struct error *err) {
         if (r < 0)
                 log_warning_errno(r, "cannot read the kernel's BTF, going on without");
         memcpy(&start, data, sizeof(start));
-        if (start.image_len > len - sizeof(start))
+        names = (size_t)start.image_len + start.definition_name_len;
+        if (names > len - sizeof(start))
                 return error_set(err, ERROR_INTERNAL, -EPROTO, "the broker's start is malformed");
         image = strndup((char *)data + sizeof(start), start.image_len);
-        if (!image)
+        definition_name =
+                strndup((char *)data + sizeof(start) + start.image_len, start.definition_name_len);
+        if (!image || !definition_name)
                 return error_set(err, ERROR_INTERNAL, -ENOMEM, "no memory");
         *ret = (struct host_start){
                 .image = image,
-                .params = BYTES(data + sizeof(start) + start.image_len,
-                                len - sizeof(start) - start.image_len),
+                .definition_name = definition_name[0] ? definition_name : "gadget.yaml",
+                .params = BYTES(data + sizeof(start) + names, len - sizeof(start) - names),
                 .inspect = start.inspect,
                 .is_host_wide = start.is_host_wide,
                 .object_fd = fds[0],

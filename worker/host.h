@@ -10,7 +10,8 @@
 #include "base/error.h"
 
 struct host_start {
-        const char *image;   /* for messages */
+        const char *image; /* for messages, as */
+        const char *definition_name;
         struct bytes params; /* msgpack map str -> str */
         bool inspect;        /* load, say READY, end: attach nothing */
         bool is_host_wide;   /* leave gadget_filter_by_mntns false */

@@ -10,6 +10,7 @@
 
 struct parse {
         yaml_parser_t parser;
+        const char *file;
         unsigned int n_nodes;
         struct error *err;
 };
@@ -41,7 +42,8 @@ int yaml_error(const struct yaml *node, struct error *err, const char *fmt, ...)
         va_start(args, fmt);
         vsnprintf(text, sizeof(text), fmt, args);
         va_end(args);
-        return error_set(err, ERROR_INVALID, -EINVAL, "%u:%u: %s", node->line, node->column, text);
+        return error_set(err, ERROR_INVALID, -EINVAL, "%s:%u:%u: %s", node->file, node->line,
+                         node->column, text);
 }
 
 static int oom(struct parse *p) {
@@ -53,7 +55,7 @@ static int next_event(struct parse *p, yaml_event_t *ret) {
                 return 0;
         if (p->parser.error == YAML_MEMORY_ERROR)
                 return oom(p);
-        return error_set(p->err, ERROR_INVALID, -EINVAL, "%zu:%zu: not YAML: %s",
+        return error_set(p->err, ERROR_INVALID, -EINVAL, "%s:%zu:%zu: not YAML: %s", p->file,
                          p->parser.problem_mark.line + 1, p->parser.problem_mark.column + 1,
                          p->parser.problem ? p->parser.problem : "cannot be read");
 }
@@ -121,6 +123,7 @@ static int build(struct parse *p, const yaml_event_t *event, unsigned int depth,
 
         if (!node)
                 return oom(p);
+        node->file = p->file;
         node->line = (uint32_t)event->start_mark.line + 1;
         node->column = (uint32_t)event->start_mark.column + 1;
         if (depth > DEPTH_MAX || ++p->n_nodes > NODES_MAX)
@@ -146,8 +149,8 @@ static int build(struct parse *p, const yaml_event_t *event, unsigned int depth,
         return 0;
 }
 
-int yaml_parse(struct bytes text, struct yaml **ret, struct error *err) {
-        cleanup(parse_done) struct parse p = { .err = err };
+int yaml_parse(const char *file, struct bytes text, struct yaml **ret, struct error *err) {
+        cleanup(parse_done) struct parse p = { .file = file, .err = err };
         cleanup(yaml_tree_freep) struct yaml *root = NULL;
 
         if (!yaml_parser_initialize(&p.parser))
@@ -171,8 +174,8 @@ int yaml_parse(struct bytes text, struct yaml **ret, struct error *err) {
                         if (root)
                                 return error_set(
                                         err, ERROR_INVALID, -EINVAL,
-                                        "%zu:1: a second document begins; only one is read",
-                                        event.start_mark.line + 1);
+                                        "%s:%zu:1: a second document begins; only one is read",
+                                        file, event.start_mark.line + 1);
                         r = build(&p, &event, 1, &root);
                         if (r < 0)
                                 return r;

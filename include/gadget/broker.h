@@ -339,9 +339,10 @@ struct broker_hello {
         uint32_t has_btf;
 };
 
-/* Payload: image name, then params (msgpack map str -> str). */
+/* Payload: image name, name of the definition file, then params (msgpack map str -> str). */
 struct broker_start {
         uint32_t image_len;
+        uint32_t definition_name_len;
         uint8_t inspect;
         uint8_t is_host_wide;
         uint8_t reserved[2];

@@ -155,7 +155,7 @@ static void test_hangs_up(void **state) {
 }
 
 static void test_error_answer(void **state) {
-        struct req_image_ref request = { .image = "x" };
+        struct req_image_inspect request = { .image = "x" };
         struct server s = { .stays = true };
         struct rep_object reply;
         struct connection *c;

@@ -133,7 +133,7 @@ static void test_errors(void **state) {
                      &(struct req_image_ref){ .image = "nothing_like_it" }, "not-found",
                      "nothing_like_it");
         expect_error(peer, METHOD_IMAGE_INSPECT,
-                     &(struct req_image_ref){ .image = "nothing_like_it" }, "not-found",
+                     &(struct req_image_inspect){ .image = "nothing_like_it" }, "not-found",
                      "nothing_like_it");
 
         params = malloc(LIMIT_PARAM_VALUE_MAX + 64);

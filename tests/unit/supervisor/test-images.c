@@ -215,7 +215,7 @@ static void test_inspect(void **state) {
         bed = bed_with_bundle();
         peer = bed_peer(bed);
         assert_int_equal(peer_call(peer, METHOD_IMAGE_INSPECT,
-                                   &(struct req_image_ref){ .image = "thing" }, &reply, NULL),
+                                   &(struct req_image_inspect){ .image = "thing" }, &reply, NULL),
                          0);
         for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
                 if (!has_key(reply.object, keys[i]))

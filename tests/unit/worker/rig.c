@@ -141,6 +141,7 @@ int rig_open(struct rig *rig, struct bytes object, const char *definition, size_
         *rig = (struct rig){
                 .start = {
                         .image = "test",
+                        .definition_name = "gadget.yaml",
                         .is_host_wide = true,
                         .object_fd = memfd_sealed("object", object.data, object.len),
                         .definition_fd = memfd_sealed("definition", text, strlen(text)),

@@ -51,7 +51,7 @@ static void test_every_key_is_read(void **state) {
         struct definition d;
         struct error err;
 
-        assert_int_equal(definition_init(&d, text_bytes(whole), &err), 0);
+        assert_int_equal(definition_init(&d, "gadget.yaml", text_bytes(whole), &err), 0);
         assert_string_equal(d.name, "trace open");
         assert_string_equal(d.description, "opens files");
         assert_null(d.documentation);
@@ -94,7 +94,7 @@ static void test_design_document_form(void **state) {
         struct definition d;
         struct error err;
 
-        assert_int_equal(definition_init(&d, text_bytes(list), &err), 0);
+        assert_int_equal(definition_init(&d, "gadget.yaml", text_bytes(list), &err), 0);
         assert_string_equal(d.documentation, "long text");
         assert_int_equal(d.n_sources, 1);
         assert_null(d.sources[0].name);
@@ -104,7 +104,7 @@ static void test_design_document_form(void **state) {
         assert_string_equal(d.sources[0].fields[0].annotations.items[2].value, "true");
         assert_string_equal(d.sources[0].fields[1].annotations.items[0].key, "template");
         definition_done(&d);
-        assert_int_equal(definition_init(&d, text_bytes(map), &err), 0);
+        assert_int_equal(definition_init(&d, "gadget.yaml", text_bytes(map), &err), 0);
         assert_string_equal(d.sources[0].fields[0].name, "pid");
         assert_string_equal(d.sources[0].fields[0].annotations.items[1].value, "right");
         definition_done(&d);
@@ -117,7 +117,7 @@ static void test_nothing_is_a_definition(void **state) {
         for (size_t i = 0; i < ARRAY_SIZE(empty); i++) {
                 struct definition d;
 
-                assert_int_equal(definition_init(&d, text_bytes(empty[i]), NULL), 0);
+                assert_int_equal(definition_init(&d, "gadget.yaml", text_bytes(empty[i]), NULL), 0);
                 assert_int_equal(d.n_sources + d.n_params + d.n_programs, 0);
                 definition_done(&d);
         }
@@ -168,7 +168,9 @@ static void test_errors_say_where(void **state) {
                 struct error err = { 0 };
                 struct definition d;
 
-                assert_int_equal(definition_init(&d, text_bytes(cases[i].text), &err), -EINVAL);
+                assert_int_equal(
+                        definition_init(&d, "gadget.yaml", text_bytes(cases[i].text), &err),
+                        -EINVAL);
                 definition_done(&d);
                 if (!strstr(err.msg, cases[i].message))
                         fail_msg("'%s' is not '%s'", err.msg, cases[i].message);
@@ -183,7 +185,7 @@ static void test_bounds(void **state) {
 
         /* Deeper than anything sensible, and far from what would take our stack. */
         memset(text, '[', 100000);
-        assert_int_equal(definition_init(&d, BYTES(text, 100000), &err), -EINVAL);
+        assert_int_equal(definition_init(&d, "gadget.yaml", BYTES(text, 100000), &err), -EINVAL);
         if (!strstr(err.msg, "nested or long beyond reason"))
                 fail_msg("%s", err.msg);
         definition_done(&d);
@@ -191,12 +193,14 @@ static void test_bounds(void **state) {
         text[0] = '[';
         for (size_t i = 1; i < LIMIT_DEFINITION_SIZE_MAX; i += 2)
                 memcpy(text + i, "a,", 2);
-        assert_int_equal(definition_init(&d, BYTES(text, LIMIT_DEFINITION_SIZE_MAX), &err),
-                         -EINVAL);
+        assert_int_equal(
+                definition_init(&d, "gadget.yaml", BYTES(text, LIMIT_DEFINITION_SIZE_MAX), &err),
+                -EINVAL);
         if (!strstr(err.msg, "nested or long beyond reason"))
                 fail_msg("%s", err.msg);
         definition_done(&d);
-        assert_int_equal(definition_init(&d, BYTES(text, LIMIT_DEFINITION_SIZE_MAX + 1), &err),
+        assert_int_equal(definition_init(&d, "gadget.yaml",
+                                         BYTES(text, LIMIT_DEFINITION_SIZE_MAX + 1), &err),
                          -EFBIG);
         definition_done(&d);
         free(text);
@@ -214,7 +218,7 @@ static void test_damage(void **state) {
                 struct definition d;
 
                 memcpy(exact, whole, i);
-                n_read += definition_init(&d, BYTES(exact, i), &err) == 0;
+                n_read += definition_init(&d, "gadget.yaml", BYTES(exact, i), &err) == 0;
                 definition_done(&d);
                 free(exact);
         }
@@ -227,7 +231,7 @@ static void test_damage(void **state) {
 
                         memcpy(copy, whole, sizeof(copy));
                         copy[i] = replacements[k];
-                        (void)definition_init(&d, BYTES(copy, n), &err);
+                        (void)definition_init(&d, "gadget.yaml", BYTES(copy, n), &err);
                         definition_done(&d);
                 }
         }
