@@ -59,26 +59,29 @@ static uint64_t bytes_of(const struct bpf_map *map, uint32_t n_cpus) {
                                   bpf_map__map_flags(map), n_cpus);
 }
 
-/* A data source, or what one of the SDK's macros names for a program ("gadget_..._PROGRAM___MAP").
- */
+/* "gadget_..._PROGRAM___MAP": what the SDK's macros name for a program. */
+static bool names_map(const char *variable, const char *map) {
+        if (!str_after(variable, "gadget_"))
+                return false;
+        for (const char *at = strstr(variable, "___"); at; at = strstr(at + 3, "___"))
+                if (str_eq(at + 3, map))
+                        return true;
+        return false;
+}
+
+/* A data source, or a map that a variable names. */
 static bool is_named(const struct gadget *g, const struct bpf_map *map) {
         const struct btf *btf = bpf_object__btf(g->object);
-        const char *name = bpf_map__name(map);
 
         for (size_t i = 0; i < g->n_sources; i++)
                 if (g->sources[i].map == map || g->sources[i].lost == map)
                         return true;
         for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
                 const struct btf_type *t = btf__type_by_id(btf, id);
-                const char *rest =
-                        btf_is_var(t) ? str_after(btf__name_by_offset(btf, t->name_off), "gadget_")
-                                      : NULL;
 
-                while (rest && (rest = strstr(rest, "___"))) {
-                        rest += 3;
-                        if (str_eq(rest, name))
-                                return true;
-                }
+                if (btf_is_var(t) &&
+                    names_map(btf__name_by_offset(btf, t->name_off), bpf_map__name(map)))
+                        return true;
         }
         return false;
 }

@@ -438,8 +438,7 @@ static void test_hooks_of_the_definition(void **state) {
         snprintf(object, sizeof(object), "%s", object_of("hooks", ".bpf.o"));
         snprintf(definition, sizeof(definition), "%s", object_of("hooks", ".yaml"));
         env_start(env, NULL);
-        run = env_ctl(env, 0, "run", object, "--definition", definition, "--detach", "--name", "t",
-                      NULL);
+        env_ctl(env, 0, "run", object, "--definition", definition, "--detach", "--name", "t", NULL);
         /* Whose programs the kernel has refused. */
         shown = env_ctl_json(env, "show", "t", "-o", "json", NULL);
         assert_int_equal(json_array_size(row_get(shown, "permissions.hooks")), 2);

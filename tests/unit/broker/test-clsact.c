@@ -31,7 +31,7 @@ struct counter {
 static void counter_init(struct counter *c) {
         struct bpf_insn insns[] = {
                 /* key = 0 on the stack */
-                { .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4 },
+                { .code = BPF_ST | BPF_MEM, .dst_reg = BPF_REG_10, .off = -4 },
                 { .code = BPF_ALU64 | BPF_MOV | BPF_X,
                   .dst_reg = BPF_REG_2,
                   .src_reg = BPF_REG_10 },
