@@ -236,18 +236,17 @@ __noinline int dns_put_ipv6(struct work *w, const struct words *words) {
 /* --- messages --- */
 
 /* Reads the name of the question and returns the length of its labels, 0 = it is none. */
-static __always_inline __u32 read_name(struct __sk_buff *skb, __u32 at, __u32 end,
-                                       struct event *event) {
+__noinline __u32 dns_read_name(struct __sk_buff *skb, __u32 at, __u32 end, struct event *event) {
         __u32 n = end - at, len = 0;
 
+        if (!event)
+                return 0;
         __builtin_memset(event->name_raw, 0, sizeof(event->name_raw));
         if (end <= at)
                 return 0;
         if (n > NAME_MAX_LEN - 1)
                 n = NAME_MAX_LEN - 1;
-        asm volatile("" : "+r"(n));
-        n &= NAME_MAX_LEN - 1;
-        if (n == 0 || bpf_skb_load_bytes(skb, at, event->name_raw, n) < 0)
+        if (gadget_packet_load(skb, at, event->name_raw, n, NAME_MAX_LEN) < 0)
                 return 0;
         for (int i = 0; i < LABELS_MAX; i++) {
                 __u8 label = event->name_raw[len & (NAME_MAX_LEN - 1)];
@@ -409,7 +408,7 @@ int on_packet(struct __sk_buff *skb) {
                 return 0;
         gadget_process_populate_from_socket(owner, &w->event.proc);
         at += HEADER;
-        name_len = read_name(skb, at, packet.end, &w->event);
+        name_len = dns_read_name(skb, at, packet.end, &w->event);
         at += name_len;
         if (name_len == 0 || bpf_skb_load_bytes(skb, at, &type, sizeof(type)) < 0)
                 return 0;

@@ -101,13 +101,10 @@ static __always_inline __u32 read_name(struct __sk_buff *skb, __u32 at, struct e
         if (bpf_skb_load_bytes(skb, at, &head, sizeof(head)) < 0 || head.type != 0)
                 return 0;
         n = head.len[0] << 8 | head.len[1];
-        if (n > NAME_LEN - 1)
+        if (n == 0 || n > NAME_LEN - 1 ||
+            gadget_packet_load(skb, at + sizeof(head), event->name, n, NAME_LEN) < 0)
                 return 0;
-        asm volatile("" : "+r"(n));
-        n &= NAME_LEN - 1;
-        if (n == 0 || bpf_skb_load_bytes(skb, at + sizeof(head), event->name, n) < 0)
-                return 0;
-        event->name[n] = '\0';
+        event->name[n & (NAME_LEN - 1)] = '\0';
         return n;
 }
 
@@ -144,8 +141,10 @@ int on_packet(struct __sk_buff *skb) {
         gadget_process_populate_from_socket(owner, &event->proc);
         event->src = packet.src;
         event->dst = packet.dst;
+        /* The compiler knows the bound, the verifier does not. */
+        asm volatile("" : "+r"(len));
         gadget_output_buf(skb, &events, event,
-                          offsetof(struct event, name) + ((len + 1) & (2 * NAME_LEN - 1)));
+                          offsetof(struct event, name) + 1 + (len & (NAME_LEN - 1)));
         return 0;
 }
 

@@ -82,6 +82,16 @@ static __always_inline __u32 gadget_packet_ipv6(const struct __sk_buff *skb, __u
         return 0;
 }
 
+/* Reads n bytes into a buffer of _size, a power of two: 1 to _size of them. Written so that the
+ * verifiers of all kernels see that. */
+#define gadget_packet_load(_skb, _at, _to, _n, _size)                                              \
+        ({                                                                                         \
+                __u32 _less = (_n)-1;                                                              \
+                                                                                                   \
+                asm volatile("" : "+r"(_less));                                                    \
+                bpf_skb_load_bytes(_skb, _at, _to, (_less & ((_size)-1)) + 1);                     \
+        })
+
 #ifdef GADGET_HAS_SOCKETS_MAP
 /* Who has the socket of one side, NULL = nobody who is known. */
 static __always_inline struct gadget_socket_value *
@@ -97,16 +107,14 @@ gadget_packet_owner(const struct __sk_buff *skb, const struct gadget_l4endpoint_
 }
 #endif
 
-/* Fills packet; false when it is neither TCP nor UDP, or cannot be read. */
-static __always_inline bool gadget_packet_parse(const struct __sk_buff *skb,
-                                                struct gadget_packet *packet) {
+/* Not static: verified once, and not again for each way that leads to it. */
+__noinline int gadget_packet_fill(struct __sk_buff *skb, struct gadget_packet *packet) {
         __u16 protocol = bpf_ntohs((__u16)skb->protocol), ports[2];
         int network = gadget_packet_network(skb);
         __u8 proto = 0, data_offset;
         __u32 at;
 
-        __builtin_memset(packet, 0, sizeof(*packet));
-        if (network < 0)
+        if (!packet || network < 0)
                 return false;
         at = protocol == GADGET_IPV4   ? gadget_packet_ipv4(skb, network, packet, &proto)
              : protocol == GADGET_IPV6 ? gadget_packet_ipv6(skb, network, packet, &proto)
@@ -124,4 +132,11 @@ static __always_inline bool gadget_packet_parse(const struct __sk_buff *skb,
                 return false;
         packet->payload = at + (data_offset >> 4) * 4;
         return true;
+}
+
+/* Fills packet; false when it is neither TCP nor UDP, or cannot be read. */
+static __always_inline bool gadget_packet_parse(struct __sk_buff *skb,
+                                                struct gadget_packet *packet) {
+        __builtin_memset(packet, 0, sizeof(*packet));
+        return gadget_packet_fill(skb, packet) != 0;
 }
