@@ -356,7 +356,11 @@ static int start_blob(struct transfer *transfer, struct task *task, struct error
 }
 
 static int start_put(struct transfer *transfer, struct task *task, struct error *err) {
-        if (!store_has_blob(transfer->store, task->digest, task->size, &task->fd))
+        if (task->text)
+                task->fd = memfd_sealed("gadget-document", task->text, task->size);
+        if (task->text && task->fd < 0)
+                return task->fd;
+        if (!task->text && !store_has_blob(transfer->store, task->digest, task->size, &task->fd))
                 return error_set(err, ERROR_NOT_FOUND, -ENOENT,
                                  "%s was removed from the store meanwhile", task->digest);
         return channel_send(
@@ -592,6 +596,7 @@ static void on_result(struct transfer *transfer, const struct msg_fetch_result *
                 log_warning("'%s': the registry warns: %.200s", transfer->name, result->warning);
         if (result->code && is_optional(task)) {
                 task->is_missing = true;
+                task->is_absent = str_eq(result->code, error_code_name(ERROR_NOT_FOUND));
                 close_fd(&task->fd);
                 if (task->inflight)
                         inflight_drop(task->inflight, false);

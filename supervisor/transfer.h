@@ -47,10 +47,11 @@ struct task {
         char digest[DIGEST_TEXT_MAX];         /* expected, then found; "" = whatever comes */
         char media_type[128];                 /* expected, then found */
         uint64_t size;                        /* expected, then found */
-        uint8_t *text;                        /* of a document */
+        uint8_t *text;                        /* of a document, fetched or made here */
         int fd;                               /* memfd, or a blob of the store */
         bool is_pinned;                       /* digest, type and size were known before */
         bool is_missing;                      /* and that was fine */
+        bool is_absent;                       /* missing because the registry has none */
         struct inflight *inflight;
 };
 

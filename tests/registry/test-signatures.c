@@ -167,9 +167,48 @@ static void test_referrers(void **state) {
         httpd_free(httpd);
 }
 
+/* Somebody else's referrer is in the registry's list: a push adds to the list, and takes nothing
+ * out of it. A second push has nothing to add. */
+static void test_referrers_are_added(void **state) {
+        struct env *env = *state;
+        char name[64], digest[96], key[128];
+        const char *first;
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_REGISTRY);
+        test_needs(NEED_SKOPEO);
+        env_start(env, NULL);
+        make_keys(env);
+        registry_start(&registry, 0);
+        snprintf(name, sizeof(name), "%s/c/two:1", registry.host);
+        env_ctl(env, 0, "tag", "trace_open", name, NULL);
+        run = env_ctl(env, 0, "push", "-q", name, NULL);
+        snprintf(digest, sizeof(digest), "%.71s", run_out(run));
+        snprintf(key, sizeof(key), "%s/k1.pem", env->root);
+        env_ctl(env, 0, "image", "sign", "--key", key, "--format", "bundle", name, NULL);
+        /* Between our signing and our push. */
+        shell(env, "python3 " FIXTURE " dsse %s c/two %s 1 k0.pem", registry.host, digest);
+        env_ctl(env, 0, "push", name, NULL);
+        digest[6] = '-';
+        first = strdup(shell(env,
+                             "skopeo inspect --raw --tls-verify=false docker://%s/c/two:%s | grep "
+                             "-o 'digest' | wc -l",
+                             registry.host, digest));
+        assert_int_equal(atoi(first), 2);
+        free((char *)first);
+        env_ctl(env, 0, "push", name, NULL);
+        forget_images(env);
+        env_ctl(env, 0, "pull", name, NULL);
+        verify(env, 0, name, 0);
+        verify(env, 1, name, 0);
+        env_stop(env);
+}
+
 static const struct CMUnitTest tests[] = {
         ENV_TEST(test_tags),
         ENV_TEST(test_referrers),
+        ENV_TEST(test_referrers_are_added),
 };
 
 TEST_MAIN("registry-signatures", tests)

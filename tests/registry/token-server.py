@@ -10,11 +10,13 @@ import http.server
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 
 KEY, CERT = sys.argv[1:3]
 ISSUER, SERVICE = "test-issuer", "test-registry"
+lock = threading.Lock()
 counts = {"anonymous": 0, "basic": 0, "refresh": 0}
 
 
@@ -53,8 +55,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def give(self, scope, how):
-        counts[how] += 1
-        print(*counts.values(), flush=True)
+        with lock:
+            counts[how] += 1
+            print(" ".join(str(n) for n in counts.values()), flush=True)
         self.answer(200, json.dumps({"token": jwt(scope, how != "anonymous")}))
 
     def do_GET(self):
