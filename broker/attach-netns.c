@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/bpf.h"
 #include "broker/broker.h"
+#include "broker/clsact.h"
 #include "broker/netlink.h"
 
 #define LOOPBACK 1 /* the interface's number, in every namespace */
@@ -149,6 +150,18 @@ static void add_socket(struct broker *b, const struct netns_program *program,
         close_fd(&link.fd);
 }
 
+static int link_interface(struct broker *b, const struct netns_program *program, uint32_t ifindex) {
+        union bpf_attr attr = { .link_create = { .prog_fd = (uint32_t)program->prog_fd,
+                                                 .target_ifindex = ifindex,
+                                                 .attach_type = program->type->attach_type } };
+        int fd = sys_bpf(BPF_LINK_CREATE, &attr);
+
+        /* What a kernel before 6.6 says of a tc program. */
+        return fd == -EINVAL ? clsact_link(&b->clsact, program->prog_fd, (int)ifindex,
+                                           program->type->attach_type == ATTACH_TYPE_TCX_EGRESS)
+                             : fd;
+}
+
 /* On the host's ends of its veth interfaces. One that has gone meanwhile is no error. */
 static void add_interfaces(struct broker *b, const struct netns_program *program,
                            const struct netns *netns) {
@@ -170,12 +183,7 @@ static void add_interfaces(struct broker *b, const struct netns_program *program
 
                 if (is_linked(&b->netns_programs, link.link, link.netns, link.ifindex))
                         continue;
-                link.fd = sys_bpf(
-                        BPF_LINK_CREATE,
-                        &(union bpf_attr){
-                                .link_create = { .prog_fd = (uint32_t)program->prog_fd,
-                                                 .target_ifindex = peers[i],
-                                                 .attach_type = program->type->attach_type } });
+                link.fd = link_interface(b, program, peers[i]);
                 if (link.fd >= 0 && keep(&b->netns_programs, &link) < 0)
                         close_fd(&link.fd);
                 else if (link.fd < 0 && link.fd != -ENODEV)

@@ -198,8 +198,8 @@ struct msg_container_added {
         const char *k8s_container;
         const char *k8s_labels;  /* of the pod: "a=b,c=d" */
         const char *k8s_sandbox; /* id of the pod's sandbox */
-        bool has_netns_fd; /* the first fd; not for the host's */
-        bool has_root_fd;  /* the last fd, O_PATH */
+        bool has_netns_fd;       /* the first fd; not for the host's */
+        bool has_root_fd;        /* the last fd, O_PATH */
 };
 
 struct msg_container_removed {
