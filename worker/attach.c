@@ -99,13 +99,16 @@ static int choose_by_btf(const struct attach_plan *plan) {
         return r;
 }
 
-static int no_hook(const struct attach_plan *plan, int r, struct error *err) {
+static int no_hook(const struct gadget *g, const struct attach_plan *plan, int r,
+                   struct error *err) {
         if (!plan->is_optional)
                 return error_set(err, ERROR_UNAVAILABLE, r,
                                  "program '%.64s': this kernel has no hook '%s'",
                                  bpf_program__name(plan->program), attach_describe(plan));
-        log_warning("program '%.64s': this kernel has no hook '%s', going on without it",
-                    bpf_program__name(plan->program), attach_describe(plan));
+        /* Said once, also when the object is opened again. */
+        if (g->n_refused == 0)
+                log_warning("program '%.64s': this kernel has no hook '%s', going on without it",
+                            bpf_program__name(plan->program), attach_describe(plan));
         bpf_program__set_autoload(plan->program, false);
         return 0;
 }
@@ -134,7 +137,7 @@ static int prepare_one(struct gadget *g, struct attach_plan *plan, struct error 
         if (plan->type->how == PROGRAM_BY_BTF) {
                 r = choose_by_btf(plan);
                 if (r < 0)
-                        return no_hook(plan, r, err);
+                        return no_hook(g, plan, r, err);
         }
         return 0;
 }
