@@ -47,11 +47,18 @@ GADGET_PARAM(netns);
 GADGET_TRACER_MAP(events, 64 * 1024);
 GADGET_TRACER(enriched, events, event);
 
-SEC("tracepoint/syscalls/sys_enter_getppid")
-int on_getppid(struct syscall_trace_enter *ctx) {
+#if defined(__TARGET_ARCH_arm64)
+#define NR_GETPPID 173
+#else
+#define NR_GETPPID 110
+#endif
+
+/* Raw, since older kernels have no kernel stack for tracepoint/syscalls programs. */
+SEC("raw_tp/sys_enter")
+int on_enter(struct bpf_raw_tracepoint_args *ctx) {
         struct event *event;
 
-        if (gadget_should_discard_data_current())
+        if (ctx->args[1] != NR_GETPPID || gadget_should_discard_data_current())
                 return 0;
         event = gadget_reserve_buf(&events, sizeof(*event));
         if (!event)

@@ -32,6 +32,7 @@ struct program {
         int in_fd;        /* a byte each makes it do its system call */
         uint64_t outer;   /* program_outer() */
         uint64_t library; /* library_inner() */
+        char dir[32];     /* where it has its files, if they are hidden */
 };
 
 static void copy_file(const char *from, const char *to) {
@@ -47,13 +48,17 @@ static void copy_file(const char *from, const char *to) {
 
 /* Where nobody else sees it: copies in a file system of its own, and not even there any more once
  * it runs. */
-static void hide(const char *path) {
+static void hide(const char *path, const char *dir) {
+        char to[128];
+
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tmpfs", "/mnt", "tmpfs", 0, NULL) < 0)
+            mount("tmpfs", dir, "tmpfs", 0, NULL) < 0)
                 _exit(1);
-        copy_file(path, "/mnt/program");
-        copy_file(HERE LIBRARY, "/mnt/" LIBRARY);
-        setenv("LD_LIBRARY_PATH", "/mnt", 1);
+        snprintf(to, sizeof(to), "%s/program", dir);
+        copy_file(path, to);
+        snprintf(to, sizeof(to), "%s/" LIBRARY, dir);
+        copy_file(HERE LIBRARY, to);
+        setenv("LD_LIBRARY_PATH", dir, 1);
 }
 
 static struct program start_program(const char *name, bool is_hidden) {
@@ -62,17 +67,21 @@ static struct program start_program(const char *name, bool is_hidden) {
         char path[512], line[128];
         ssize_t n;
 
+        snprintf(p.dir, sizeof(p.dir), "/tmp/gadget-test-stack-XXXXXX");
+        assert_non_null(mkdtemp(p.dir));
         snprintf(path, sizeof(path), HERE "stack-program-%s", name);
         assert_int_equal(pipe2(in, O_CLOEXEC), 0);
         assert_int_equal(pipe2(out, O_CLOEXEC), 0);
         p.pid = fork();
         if (p.pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (is_hidden)
-                        hide(path);
+                if (is_hidden) {
+                        hide(path, p.dir);
+                        snprintf(path, sizeof(path), "%s/program", p.dir);
+                }
                 dup2(in[0], STDIN_FILENO);
                 dup2(out[1], STDOUT_FILENO);
-                execl(is_hidden ? "/mnt/program" : path, "program", NULL);
+                execl(path, "program", NULL);
                 _exit(1);
         }
         close(in[0]);
@@ -83,10 +92,10 @@ static struct program start_program(const char *name, bool is_hidden) {
         assert_int_equal(sscanf(line, "%" SCNx64 " %" SCNx64, &p.outer, &p.library), 2);
         close(out[0]);
         if (is_hidden) {
-                char hidden[64];
+                char hidden[128];
 
                 for (int i = 0; i < 2; i++) {
-                        snprintf(hidden, sizeof(hidden), "/proc/%d/root/mnt/%s", p.pid,
+                        snprintf(hidden, sizeof(hidden), "/proc/%d/root%s/%s", p.pid, p.dir,
                                  i ? LIBRARY : "program");
                         assert_int_equal(unlink(hidden), 0);
                 }
@@ -105,6 +114,7 @@ static void end_program(struct program *p) {
         close_fd(&p->in_fd);
         assert_int_equal(wait_child(p->pid, WAIT_DEFAULT, &status), 0);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        assert_int_equal(rmdir(p->dir), 0);
 }
 
 /* --- the gadget --- */

@@ -79,6 +79,9 @@ struct gadget_l4endpoint_t {
         __u8 version; /* 4 or 6; 0 = no address */
 };
 
+/* As the design document of containerized gadgets calls it. */
+typedef struct gadget_l4endpoint_t endpoint_t;
+
 struct gadget_creds {
         gadget_uid uid;
         gadget_gid gid;
