@@ -18,6 +18,9 @@
 #include "broker/privileges.h"
 
 #define STOP_DEADLINE NSEC_PER_SEC /* for the worker to drain */
+/* The same, where each row may have functions that need names; the worker stops asking before
+ * (worker/hurry.h), and gadgetd waits longer. */
+#define STOP_DEADLINE_STACKS (8 * NSEC_PER_SEC)
 #define LEAVE_INTERVAL (10 * NSEC_PER_MSEC)
 #define LOG_TAIL_MAX 4096
 #define QUEUE_MAX (4 * (size_t)LIMIT_FRAME_MAX)
@@ -134,7 +137,9 @@ static void stop(struct broker *b, bool kill) {
                 broker_detach(b);
                 /* A worker that cannot be told dies at the deadline all the same. */
                 (void)serve_send(b, BROKER_STOP, BYTES(NULL, 0), BYTES(NULL, 0), NULL, 0);
-                loop_timer_set(b->loop, &b->deadline, STOP_DEADLINE, "drain", on_stop_deadline);
+                loop_timer_set(b->loop, &b->deadline,
+                               b->has_stacks ? STOP_DEADLINE_STACKS : STOP_DEADLINE, "drain",
+                               on_stop_deadline);
                 return;
         case BROKER_STOPPING:
                 if (!kill)

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/names.h"
+#include "worker/hurry.h"
 #include "worker/stack-text.h"
 
 #define LIFE_NS (60 * NSEC_PER_SEC)
@@ -86,7 +87,7 @@ static void ask_for(const uint64_t *addresses, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (place_of(addresses[i])->address == 0)
                         missing[n_missing++] = addresses[i];
-        if (n_missing == 0 || !cache.ask)
+        if (n_missing == 0 || !cache.ask || hurry_is_over())
                 return;
         r = cache.ask(missing, n_missing, names, sizeof(names));
         if (r < 0 && !cache.is_told) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/run.h"
+#include "worker/hurry.h"
 #include "worker/stack-maps.h"
 
 #include <poll.h>
@@ -13,6 +14,8 @@
 /* A program that was detached may still be between reserve and submit on another CPU, for
  * microseconds. */
 #define LAST_ROUNDS_MAX 100
+/* For names in the last rows; less than the broker gives to drain (STOP_DEADLINE_STACKS). */
+#define NAMES_TIME (5 * NSEC_PER_SEC)
 
 int run_init(struct run *run, const struct gadget *g, struct error *err) {
         int r;
@@ -163,6 +166,7 @@ static void read_last(struct run *run) {
 static void drain_last(struct run *run) {
         uint64_t nap = NAP_MAX;
 
+        hurry(NAMES_TIME);
         for (unsigned int i = 0; i < LAST_ROUNDS_MAX; i++) {
                 bool found = run_drain(run) > 0;
 

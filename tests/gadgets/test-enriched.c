@@ -132,7 +132,7 @@ static void test_kernel_stack(void **state) {
         stack = row_str(row, "kstack");
         if (!strstr(stack, "; " OUTERMOST) || strstr(stack, "[unknown]"))
                 fail_msg("the kernel's stack is '%s'", stack);
-        assert_true(row_int(row, "kstack_raw") < 10000);
+        assert_true(row_int(row, "kstack_raw") < 16384);
         assert_string_equal(row_str(row, "lost_kstack"), "[no stack: EEXIST]");
         assert_string_equal(row_str(row, "no_kstack"), "");
         stop(run, row);

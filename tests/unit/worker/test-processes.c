@@ -6,6 +6,7 @@
 
 #include "gadget/api.h"
 #include "tests/lib/needs.h"
+#include "worker/hurry.h"
 #include "worker/symbol-files.h"
 
 #define LIBRARY TEST_BUILD_DIR "/tests/gadgets/libgadget-stack.so"
@@ -185,6 +186,27 @@ static void test_files(void **state) {
         assert_non_null(processes_symbols(&owner, m));
 }
 
+/* At the end of a gadget there comes a time when nothing is asked for any more. */
+static void test_no_time_left(void **state) {
+        struct stack_owner known = owner_of(1), other = owner_of(2);
+        struct code_mapping *m = processes_find(&known, CODE, SEC);
+
+        assert_false(hurry_is_over());
+        hurry(60 * SEC);
+        assert_false(hurry_is_over());
+        assert_non_null(processes_symbols(&known, m));
+        hurry(0);
+        assert_true(hurry_is_over());
+        broker.n_asked = broker.n_files = 0;
+        assert_null(processes_find(&other, CODE, SEC));
+        m = processes_find(&known, CODE, 100 * SEC);
+        assert_non_null(processes_symbols(&known, m)); /* what is known has a name */
+        m = processes_find(&known, 0x7f0000000000, 100 * SEC);
+        assert_null(processes_symbols(&known, m));
+        assert_int_equal(broker.n_asked + broker.n_files, 0);
+        hurry(3600 * SEC);
+}
+
 static void test_limit(void **state) {
         struct stack_owner first = owner_of(1);
 
@@ -208,6 +230,6 @@ static void test_limit(void **state) {
 static const struct CMUnitTest tests[] = {
         PROCESS_TEST(test_find),      PROCESS_TEST(test_asks_again),   PROCESS_TEST(test_ended),
         PROCESS_TEST(test_who_it_is), PROCESS_TEST(test_recycled_pid), PROCESS_TEST(test_files),
-        PROCESS_TEST(test_limit),
+        PROCESS_TEST(test_limit),     PROCESS_TEST(test_no_time_left),
 };
 TEST_MAIN("worker-processes", tests)
