@@ -186,7 +186,6 @@ static int keep_prepare(struct broker *b, const struct msg_prepare *msg, struct 
 
         snprintf(b->id, sizeof(b->id), "%s", msg->id);
         b->n_cpus = possible_cpus();
-        log_context("%.12s", b->id);
         b->dir_fd = TAKE_FD(received->fds[PREPARE_FD_DIR]);
         b->parent_fd = openat(b->dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
         r = cgroups_init(&b->cgroups, received->fds + PREPARE_FD_CGROUP,

@@ -78,13 +78,11 @@ static void offer_names(const struct completion *c, enum method method, const ch
         cleanup_session struct session session = { .daemon_pidfd = -1 };
         struct error err = { 0 };
         struct object_iter iter;
-        const struct req_instance_list instances = { 0 };
         struct rep_list reply;
         struct bytes item;
 
         if (session_try(&session, &c->args) != 0 ||
-            connection_call(session.connection, method,
-                            method == METHOD_INSTANCE_LIST ? &instances : NULL, &reply, &err) < 0)
+            connection_call(session.connection, method, NULL, &reply, &err) < 0)
                 return;
         iter = object_iter_of(reply.items);
         while (object_next(&iter, &item)) {

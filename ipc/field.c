@@ -29,6 +29,8 @@ static int write_to_buf(void *data, const char *bytes, size_t n) {
 }
 
 static bool is_absent(const struct field *field, const void *object) {
+        if (!object)
+                return true;
         switch (field->type) {
         case FIELD_TYPE_BOOL:
                 return !(field->flags & FIELD_REQUIRED) && !*MEMBER(object, field, const bool);

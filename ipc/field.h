@@ -67,7 +67,7 @@ struct record {
         { _name, NULL, 0, 0 }
 
 /* Appends the struct as a msgpack map; absent strings, empty bins and zero-valued optional numbers
- * are left out. */
+ * are left out. NULL is a struct without anything, and -EINVAL where something is required. */
 int record_encode(const struct record *record, const void *object, struct buf *out);
 
 /* Says which member record_encode() could not take, and why; r is what it returned, and is

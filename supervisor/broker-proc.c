@@ -51,6 +51,11 @@ static void log_record(struct broker *broker, struct bytes record) {
 
         if (record.len < 2)
                 return;
+        /* What a gadget of gadgetd's own goes without is news for the log, not for whoever runs
+         * another one. */
+        if (broker->instance && broker->instance->is_internal &&
+            record.data[0] == LOG_LEVEL_WARNING && log_get_level() < LOG_LEVEL_INFO)
+                return;
         if (record.data[0] <= LOG_LEVEL_INFO)
                 tail_append(broker, record.data + 1, record.len - 1);
         if (second != broker->log_second) {

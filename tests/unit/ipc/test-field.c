@@ -93,6 +93,18 @@ static void test_empty_text_is_not_absent(void **state) {
         assert_string_equal(thing.text, "");
 }
 
+static void test_nothing_at_all(void **state) {
+        static const struct field optional[] = { F_BOOL(struct thing, flag, 0, "Optional.") };
+        static const struct record record_of_optional = RECORD("optional", struct thing, optional);
+        cleanup_buf struct buf out = BUF_INIT(1000);
+
+        assert_int_equal(record_encode(&record, NULL, &out), -EINVAL);
+        assert_int_equal(out.len, 0);
+        assert_int_equal(record_encode(&record_of_optional, NULL, &out), 0);
+        assert_int_equal(out.len, 1);
+        assert_int_equal(out.data[0], 0x80);
+}
+
 static void test_encode_refuses_what_decode_would(void **state) {
         static const struct {
                 struct thing thing;
@@ -242,6 +254,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_absent_is_left_out),
         cmocka_unit_test(test_empty_text_is_not_absent),
+        cmocka_unit_test(test_nothing_at_all),
         cmocka_unit_test(test_encode_refuses_what_decode_would),
         cmocka_unit_test(test_encode_into_a_full_buffer),
         cmocka_unit_test(test_required),
