@@ -17,7 +17,8 @@
 #include "broker/kmsg.h"
 #include "broker/privileges.h"
 
-#define STOP_DEADLINE NSEC_PER_SEC /* for the worker to drain */
+/* For the worker to drain; the last reading of a map of a million entries takes seconds. */
+#define STOP_DEADLINE (5 * NSEC_PER_SEC)
 /* The same, where each row may have functions that need names; the worker stops asking before
  * (worker/hurry.h), and gadgetd waits longer. */
 #define STOP_DEADLINE_STACKS (8 * NSEC_PER_SEC)

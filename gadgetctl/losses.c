@@ -55,7 +55,7 @@ static const char *explain(const char *reason) {
         } texts[] = {
                 { "kernel-full", "in the kernel, whose buffer or map was full" },
                 { "malformed", "that were no event of the gadget's type" },
-                { "too-large", "that were too large" },
+                { "too-large", "that were too large, or too many to be sorted" },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

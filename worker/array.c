@@ -139,6 +139,12 @@ static void limit(struct array *a, struct drain *d, uint64_t n) {
 
 /* --- sorting --- */
 
+/* More than can be held. Nobody has asked for that, so it is told as a loss. */
+static void give_up(struct array *a, struct drain *d, uint64_t n) {
+        if (n > 0)
+                ring_writer_drop(d->out, a->rows.stream, DROP_TOO_LARGE, n);
+}
+
 /* Each held event: its type's whole room. */
 static uint8_t *held_at(const struct array *a, size_t i) {
         return a->held + i * a->rows.program.event_size;
@@ -215,7 +221,7 @@ static void hold(struct array *a, struct drain *d, const uint8_t *event, uint32_
         if (a->n_held == a->room_held && a->max_rows < a->n_held / 2 && a->n_held > SPARE_ROWS)
                 cut(a, d);
         if (a->n_held == a->room_held && !grow(a)) {
-                limit(a, d, 1);
+                give_up(a, d, 1);
                 return;
         }
         memcpy(held_at(a, a->n_held), event, len);
@@ -228,7 +234,10 @@ static void put_sorted(struct array *a, struct drain *d) {
 
         for (size_t i = 0; i < n; i++)
                 put(a, d, held_at(a, order[i]), a->lens[order[i]]);
-        limit(a, d, a->n_held - n);
+        if (order)
+                limit(a, d, a->n_held - n);
+        else
+                give_up(a, d, a->n_held);
         forget_held(a);
 }
 

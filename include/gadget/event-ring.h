@@ -31,9 +31,9 @@
 enum drop_reason {
         DROP_KERNEL_FULL, /* the gadget found its kernel buffer full (its <map>_lost_samples) */
         DROP_MALFORMED,   /* larger or shorter than any event of its type can be */
-        DROP_TOO_LARGE,   /* encoded row does not fit into a frame */
-        DROP_FILTERED,    /* the user's --filter said no */
-        DROP_LIMITED,     /* --max-entries or a rate limit */
+        DROP_TOO_LARGE, /* encoded row does not fit into a frame, or array too large to be sorted */
+        DROP_FILTERED,  /* the user's --filter said no */
+        DROP_LIMITED,   /* --max-entries or a rate limit */
         _DROP_REASON_MAX,
         _DROP_REASON_SLOTS = 12, /* room to grow without a new ring version */
 };
