@@ -65,8 +65,8 @@ static void make_client_certificate(const char *dir) {
 
 static void start_tokens(struct registry *registry) {
         char key[96], certificate[96];
-        const char *argv[] = { "python3", TEST_SOURCE_DIR "/tests/registry/token-server.py", key,
-                               certificate, NULL };
+        static const char server[] = TEST_SOURCE_DIR "/tests/registry/token-server.py";
+        const char *argv[] = { "python3", server, key, certificate, NULL };
 
         shell("cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tokens -keyout "
               "tokens.key -out tokens.crt 2>/dev/null",

@@ -319,7 +319,7 @@ static void test_short_names(void **state) {
                    "127.0.0.1:%u\n    plain-http: true\n",
                    httpd_port(httpd), httpd_port(httpd));
         env_start(env, NULL);
-        run = env_ctl(env, 1, "run", "--pull", "never", "thing:1", NULL);
+        env_ctl(env, 1, "run", "--pull", "never", "thing:1", NULL);
         assert_int_equal(httpd_requests(httpd), 0);
         run = env_run(env, "run", "thing:1", NULL); /* it is no gadget, but it is fetched */
         assert_int_not_equal(run_exit(run), 0);

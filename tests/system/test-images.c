@@ -216,8 +216,8 @@ static void test_build_platforms_and_annotations(void **state) {
         run = env_ctl(env, 1, "build", "--cflags", "-save-temps", env_path(env, "/src"), "p:3",
                       NULL);
         assert_non_null(strstr(run_err(run), "'-save-temps' is refused"));
-        run = env_ctl(env, 1, "build", "--annotation", "dev.gadgetd.builder.version=9",
-                      env_path(env, "/src"), "p:3", NULL);
+        env_ctl(env, 1, "build", "--annotation", "dev.gadgetd.builder.version=9",
+                env_path(env, "/src"), "p:3", NULL);
         assert_false(lists(env, "p:3"));
         env_stop(env);
 }
