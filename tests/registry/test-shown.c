@@ -238,6 +238,8 @@ static void put_policy(struct env *env, const char *fmt, ...) {
 static void test_sign_tighten_and_go_offline(void **state) {
         struct env *env = *state;
         struct run *run;
+        json_t *index;
+        char id[20];
 
         need_all();
         env_start(env, NULL);
@@ -252,6 +254,12 @@ static void test_sign_tighten_and_go_offline(void **state) {
                 NULL);
         put_policy(env, "keys:\n  me: %s/me.pub\n", env->root);
         env_ctl(env, 0, "run", image("t/open:1"), "--timeout", "200ms", NULL);
+        /* Which policy admitted it, and when, stands with the image. */
+        index = env_ctl_json(env, "image", "inspect", image("t/open:1"), "-o", "json", NULL);
+        assert_non_null(str_after(row_str(index, "policy"), "sha256:"));
+        snprintf(id, sizeof(id), "%.19s", row_str(index, "policy"));
+        assert_non_null(strstr(row_str(index, "admitted"), id));
+        json_decref(index);
         put_policy(env,
                    "keys:\n  other: %s/other.pub\nimages:\n  - match: \"localhost:%u/*\"\n    "
                    "signed-by: [other]\n",

@@ -190,6 +190,7 @@ static void test_export_of_both_stores(void **state) {
         struct run *run;
 
         test_needs(NEED_ROOT);
+        test_needs(NEED_SKOPEO);
         env_start(env, NULL);
         shell(env, "openssl ecparam -name prime256v1 -genkey -noout -out k.pem && "
                    "openssl ec -in k.pem -pubout -out k.pub 2>/dev/null");
@@ -198,6 +199,11 @@ static void test_export_of_both_stores(void **state) {
         env_ctl(env, 0, "image", "sign", "--key", env_path(env, "/k.pem"), "mine/exec:1", NULL);
         env_ctl(env, 0, "image", "export", "trace_open", "mine/exec:1", env_path(env, "/a.tar"),
                 NULL);
+        env_ctl(env, 0, "image", "export", "--format", "oci-dir", "trace_open", "mine/exec:1",
+                env_path(env, "/dir"), NULL);
+        shell(env,
+              "skopeo inspect --raw oci:dir:mine/exec:1 | grep -q image.index && tar -tf a.tar | "
+              "grep blobs/sha256/ | wc -l | grep -qx $(ls dir/blobs/sha256 | wc -l)");
         run = env_ctl(env, 1, "image", "export", "trace_open", "nothing:1", env_path(env, "/b.tar"),
                       NULL);
         assert_non_null(strstr(run_err(run), "nothing:1"));
@@ -301,7 +307,7 @@ static void test_import_blocks_nobody(void **state) {
         peer = peer_new(env_connect(env));
         run = env_run(env, "image", "import", env_path(env, "/big"), NULL);
         while (run_is_alive(run)) {
-                assert_int_equal(peer_call(peer, METHOD_INSTANCE_LIST, NULL, &list, NULL), 0);
+                assert_int_equal(peer_call(peer, METHOD_INSTANCE_LIST,&(struct req_instance_list){ .all = false }, &list, NULL), 0);
                 n_served++;
         }
         assert_int_equal(run_exit(run), 0);

@@ -248,9 +248,10 @@ static void test_damaged_store(void **state) {
 
 /* A request of which the answer is not waited for. */
 static void begin(struct peer *peer, enum method method) {
+        static const union request nothing;
         cleanup_buf struct buf frame = BUF_INIT(4096);
 
-        assert_int_equal(rpc_put_request(&frame, ++peer->next_id, method, NULL), 0);
+        assert_int_equal(rpc_put_request(&frame, ++peer->next_id, method, &nothing), 0);
         assert_int_equal(peer_send(peer, frame.data, frame.len), 0);
 }
 
@@ -300,7 +301,7 @@ static void test_fsck_blocks_nobody(void **state) {
         put_large_blob(bed);
         begin_check(checker);
         expect_error(other, METHOD_IMAGE_FSCK, NULL, "unavailable");
-        assert_int_equal(peer_call(other, METHOD_INSTANCE_LIST, NULL, &list, NULL), 0);
+        assert_int_equal(peer_call(other, METHOD_INSTANCE_LIST,&(struct req_instance_list){ .all = false }, &list, NULL), 0);
         assert_int_equal(count_listed(other, "local:latest", NULL), 1);
         assert_false(has_been_answered(checker));
         assert_int_equal(bed_answer(checker, code), checker->next_id - 1);
