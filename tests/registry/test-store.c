@@ -307,7 +307,10 @@ static void test_import_blocks_nobody(void **state) {
         peer = peer_new(env_connect(env));
         run = env_run(env, "image", "import", env_path(env, "/big"), NULL);
         while (run_is_alive(run)) {
-                assert_int_equal(peer_call(peer, METHOD_INSTANCE_LIST,&(struct req_instance_list){ .all = false }, &list, NULL), 0);
+                assert_int_equal(peer_call(peer, METHOD_INSTANCE_LIST,
+                                           &(struct req_instance_list){ .all = false }, &list,
+                                           NULL),
+                                 0);
                 n_served++;
         }
         assert_int_equal(run_exit(run), 0);

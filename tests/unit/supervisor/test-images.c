@@ -301,7 +301,9 @@ static void test_fsck_blocks_nobody(void **state) {
         put_large_blob(bed);
         begin_check(checker);
         expect_error(other, METHOD_IMAGE_FSCK, NULL, "unavailable");
-        assert_int_equal(peer_call(other, METHOD_INSTANCE_LIST,&(struct req_instance_list){ .all = false }, &list, NULL), 0);
+        assert_int_equal(peer_call(other, METHOD_INSTANCE_LIST,
+                                   &(struct req_instance_list){ .all = false }, &list, NULL),
+                         0);
         assert_int_equal(count_listed(other, "local:latest", NULL), 1);
         assert_false(has_been_answered(checker));
         assert_int_equal(bed_answer(checker, code), checker->next_id - 1);
