@@ -23,13 +23,12 @@ static void make_rootfs(struct env *env, const char *id) {
         assert_int_equal(system(command), 0);
 }
 
-static void make_config(struct env *env, const char *id, const char *netns_path,
+/* network: a member of the list of namespaces, with its comma. */
+static void make_config(struct env *env, const char *id, const char *network,
                         const char *annotations) {
-        char json[4096], path[256] = "";
+        char json[4096];
         int n;
 
-        if (netns_path)
-                snprintf(path, sizeof(path), ",\"path\":\"%s\"", netns_path);
         n = snprintf(json, sizeof(json),
                      "{\"ociVersion\":\"1.0.2\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},"
                      "\"args\":[\"/netact\",\"sleep\"],\"cwd\":\"/\",\"capabilities\":{"
@@ -40,8 +39,8 @@ static void make_config(struct env *env, const char *id, const char *netns_path,
                      "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\","
                      "\"source\":\"proc\"}],\"linux\":{\"cgroupsPath\":\"/gadget-test-%d-%s\","
                      "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
-                     "{\"type\":\"network\"%s},{\"type\":\"ipc\"},{\"type\":\"uts\"}]}}",
-                     annotations, getpid(), id, path);
+                     "%s{\"type\":\"ipc\"},{\"type\":\"uts\"}]}}",
+                     annotations, getpid(), id, network);
         assert_true(n > 0 && (size_t)n < sizeof(json));
         assert_int_equal(write_file_atomic(AT_FDCWD, env_path(env, "/%s/config.json", id), json,
                                            (size_t)n, 0644),
@@ -77,12 +76,16 @@ static char *slot_of(const char *id) {
 }
 
 void runc_start(struct env *env, const char *id, const char *pod, const char *annotations) {
-        char netns[64];
+        char network[128] = "{\"type\":\"network\"},";
 
-        if (pod)
-                snprintf(netns, sizeof(netns), "/proc/%d/ns/net", runc_pid(env, pod));
+        if (pod && !pod[0])
+                network[0] = '\0';
+        else if (pod)
+                snprintf(network, sizeof(network),
+                         "{\"type\":\"network\",\"path\":\"/proc/%d/ns/net\"},",
+                         runc_pid(env, pod));
         make_rootfs(env, id);
-        make_config(env, id, pod ? netns : NULL, annotations);
+        make_config(env, id, network, annotations);
         (void)is_listed(env, id); /* who asks for containers first starts gadget-watch */
         call(env, id, "run -d --pid-file pid");
         snprintf(slot_of(""), sizeof(running[0]), "%s", id);

@@ -8,8 +8,8 @@
 #include "tests/lib/env.h"
 
 /* Makes and starts one, which sleeps, and waits until gadgetd, which must run, lists it. `pod`: the
- * container whose network it shares, NULL = none; annotations: the members of a JSON object, "" =
- * none. */
+ * container whose network it shares, NULL = none, "" = the host's; annotations: the members of a
+ * JSON object, "" = none. */
 void runc_start(struct env *env, const char *id, const char *pod, const char *annotations);
 
 /* Runs netact inside; for a server waits until it is ready. */

@@ -112,6 +112,39 @@ static void test_shared_namespace(void **state) {
         env_stop(env);
 }
 
+/* Who chooses a container that has no network of its own gets the host's, of which nobody says
+ * whose it is. */
+static void test_host_network(void **state) {
+        struct env *env = *state;
+        json_t *rows;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        test_needs(NEED_BPF_ITER);
+        env_start(env, NULL);
+        runc_start(env, "gt-host", "", "");
+        runc_start(env, "gt-own", NULL, "");
+        runc_server(env, "gt-host", "listen", "127.0.0.1", "4120");
+        runc_server(env, "gt-own", "listen", "127.0.0.1", "4121");
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "gt-host", "-o", "json", NULL);
+        assert_int_equal(count(rows, "", 4120), 1);
+        assert_int_equal(count(rows, NULL, 4121), 0);
+        json_decref(rows);
+        rows = env_ctl_json(env, "run", "snapshot_socket", "-c", "gt-own", "-o", "json", NULL);
+        assert_int_equal(count(rows, NULL, 4120), 0);
+        assert_int_equal(count(rows, "gt-own", 4121), 1);
+        json_decref(rows);
+        env_stop(env);
+
+        /* The first thing that somebody asks a daemon for. */
+        env_start(env, NULL);
+        rows = env_ctl_json(env, "run", "snapshot_socket", "--host", "-o", "json", NULL);
+        assert_int_equal(count(rows, NULL, 4120), 1);
+        assert_int_equal(count(rows, NULL, 4121), 1);
+        json_decref(rows);
+        env_stop(env);
+}
+
 static void in_netns(struct env *env, const char *container, const char *command) {
         char text[256];
 
@@ -178,6 +211,7 @@ static void test_host_ends(void **state) {
 static const struct CMUnitTest tests[] = {
         TEST(test_sockets_of_containers),
         TEST(test_shared_namespace),
+        TEST(test_host_network),
         TEST(test_host_ends),
 };
 TEST_MAIN("netns", tests)

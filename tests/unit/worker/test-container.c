@@ -112,6 +112,35 @@ static void test_filter(void **state) {
         assert_true(passes("runtime.containerPid==0,runtime.containerName=="));
 }
 
+/* A network namespace that several share does not say which one it was: they have the runtime's
+ * name in common at most. */
+static void test_shared_network(void **state) {
+        put("mntns_id", 0);
+        put("netns_id", 70);
+        tell(100, 70, "web", false);
+        assert_true(passes("runtime.containerName==web,runtime.containerPid==101"));
+        tell(200, 70, "db", false);
+        tell(300, 71, "other", false);
+        assert_true(passes("runtime.containerName==,runtime.containerPid==0"));
+        tell(400, 70, "cache", false);
+        assert_true(passes("runtime.containerName=="));
+        put("netns_id", 71);
+        assert_true(passes("runtime.containerName==other"));
+        /* Who is known by its mount namespace is known. */
+        put("netns_id", 70);
+        put("mntns_id", 200);
+        assert_true(passes("runtime.containerName==db"));
+        put("mntns_id", 0);
+        tell(100, 0, "", true);
+        tell(400, 0, "", true);
+        assert_true(passes("runtime.containerName==db,runtime.containerPid==201"));
+        /* All of one name, as replicas are. */
+        tell(500, 70, "db", false);
+        assert_true(passes("runtime.containerName==db,runtime.containerPid==0"));
+        put("netns_id", 0);
+        container_forget_all();
+}
+
 static void expect_row(struct mp_reader *r, const char *name, const char *container, uint64_t pid) {
         for (unsigned int i = 0; i < CONTAINER_FIELDS; i++) {
                 struct mp_value v;
@@ -174,9 +203,8 @@ static void test_malformed(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fields),
-                cmocka_unit_test(test_filter),
-                cmocka_unit_test(test_row),
+                cmocka_unit_test(test_fields),         cmocka_unit_test(test_filter),
+                cmocka_unit_test(test_shared_network), cmocka_unit_test(test_row),
                 cmocka_unit_test(test_malformed),
         };
 
