@@ -190,6 +190,41 @@ static void test_each_way(void **state) {
         env_stop(env);
 }
 
+/* Without a container: the rows of others are there as well. */
+static void test_each_way_of_the_host(void **state) {
+        struct question *q = pod_shared(sizeof(*q));
+        struct env *env = *state;
+        json_t *rows, *row;
+        struct run *run;
+        size_t i, n = 0;
+        int status;
+        pid_t pid;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        run = start_object(env, "t", OBJECT("socket_owner"), NULL);
+        pid = fork();
+        if (pid == 0)
+                _exit(get_ports(q) < 0);
+        assert_int_equal(wait_child(pid, WAIT_DEFAULT, &status), 0);
+        assert_int_equal(status, 0);
+        env_ctl(env, 0, "stop", "t", NULL);
+        run_exit(run);
+        rows = run_rows(run);
+        json_array_foreach(rows, i, row) {
+                if (row_int(row, "asker") != pid)
+                        continue;
+                /* One question of fifteen is asked before anybody could know. */
+                if (json_is_true(row_get(row, "is_known")))
+                        assert_int_equal(row_int(row, "proc.pid"), pid);
+                n += json_is_true(row_get(row, "is_known"));
+        }
+        assert_in_range(n, 14, 15);
+        json_decref(rows);
+        env_stop(env);
+}
+
 /* --- before the gadget, and through a fork --- */
 
 static int get_early(void *arg) {
@@ -520,6 +555,7 @@ static void test_packets(void **state) {
 
 static const struct CMUnitTest tests[] = {
         POD_TEST(test_each_way),
+        POD_TEST(test_each_way_of_the_host),
         POD_TEST(test_before_and_inherited),
         POD_TEST(test_close_and_expiry),
         POD_TEST(test_shared),

@@ -12,6 +12,7 @@
  *   corrupt=1                     overwrites the ring with nonsense after the rows
  *   log=N                         log records
  *   rogue=state|bytes             a message out of its state, bytes that are no message
+ *   sockets=1                     asks for the map of sockets first, and logs the answer
  * A child stands for the worker; it dies with us.
  */
 #include <fcntl.h>
@@ -246,20 +247,32 @@ static int on_start(struct received *received) {
         fake.bell_fd = TAKE_FD(received->fds[START_FD_BELL]);
         if (ring_writer_init(&fake.ring, fake.ring_fd) < 0)
                 return -EPROTO;
+        if (param_number("sockets", 0))
+                say(MSG_SHARED_MAP_WANT, NULL);
+        else
+                run();
+        return 0;
+}
+
+static int on_shared_map(const struct received *received) {
+        log_info("%s: %s", received->n_fds > 0 ? "a map" : "no map",
+                 received->msg->shared_map.message ?: "");
         run();
         return 0;
 }
 
 static bool permit(void *owner, enum message_type type) {
         (void)owner;
-        return type == MSG_PREPARE || type == MSG_START || type == MSG_STOP;
+        return type == MSG_PREPARE || type == MSG_START || type == MSG_STOP ||
+               type == MSG_SHARED_MAP;
 }
 
 static int on_message(void *owner, struct received *received) {
         (void)owner;
-        return received->type == MSG_PREPARE ? on_prepare(received)
-               : received->type == MSG_START ? on_start(received)
-                                             : stop();
+        return received->type == MSG_PREPARE      ? on_prepare(received)
+               : received->type == MSG_START      ? on_start(received)
+               : received->type == MSG_SHARED_MAP ? on_shared_map(received)
+                                                  : stop();
 }
 
 static void on_closed(void *owner, int r, const struct error *err) {
