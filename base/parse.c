@@ -85,6 +85,10 @@ int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret) {
         return 0;
 }
 
+bool parse_leading(const char **text, unsigned int base, uint64_t *ret) {
+        return take_digits(text, base, ret) == 0;
+}
+
 int parse_bool(const char *text, bool *ret) {
         static const char *const words[] = { "false", "true", "no", "yes", "0", "1" };
 

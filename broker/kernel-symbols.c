@@ -2,6 +2,7 @@
 #include "broker/kernel-symbols.h"
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "broker/broker.h"
 
 #define LINE_ROOM 1024 /* the kernel's names have 512 bytes at most */
@@ -16,16 +17,17 @@ static bool is_function(char type) {
 
 /* "ffffffff81000000 T name\t[module]"; the kernel's own text, and yet: what does not look so is
  * left out. */
-static int add_line(struct kernel_symbols *s, char *line) {
+static int add_line(struct kernel_symbols *s, const char *line) {
         uint64_t address;
-        char *end;
+        size_t len;
+        int r;
 
-        address = strtoull(line, &end, 16);
-        if (address == 0 || end[0] != ' ' || !is_function(end[1]) || end[2] != ' ')
+        if (!parse_leading(&line, 16, &address) || address == 0 || line[0] != ' ' ||
+            !is_function(line[1]) || line[2] != ' ')
                 return 0;
-        line = end + 3;
-        line[strcspn(line, "\t ")] = '\0';
-        if (line[0] == '\0' || line[0] == '$') /* $x marks code on arm64 */
+        line += 3;
+        len = strcspn(line, "\t ");
+        if (len == 0 || line[0] == '$') /* $x marks code on arm64 */
                 return 0;
         if (s->n == s->room) {
                 size_t room = MAX(s->room * 2, (size_t)4096);
@@ -38,7 +40,8 @@ static int add_line(struct kernel_symbols *s, char *line) {
         }
         s->items[s->n++] =
                 (struct kernel_symbol){ .address = address, .name = (uint32_t)s->names.len };
-        return buf_append(&s->names, line, strlen(line) + 1);
+        r = buf_append(&s->names, line, len);
+        return r < 0 ? r : buf_append(&s->names, "", 1);
 }
 
 /* Of functions at one address the kernel's choice, which is the first, comes first. */

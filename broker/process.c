@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include "base/parse.h"
 #include "broker/broker.h"
 
 #define STAT_ROOM 2048
@@ -60,7 +61,7 @@ static int read_stat(int dir_fd, struct broker_process *ret) {
         cleanup_close int fd = openat(dir_fd, "stat", O_RDONLY | O_CLOEXEC);
         char text[STAT_ROOM];
         uint64_t start_ticks = 0;
-        char *at;
+        const char *at;
         ssize_t n;
 
         n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
@@ -68,11 +69,12 @@ static int read_stat(int dir_fd, struct broker_process *ret) {
                 return errno == ENOENT ? -ESRCH : -errno;
         text[n] = '\0';
         at = strrchr(text, ')');
-        for (int field = 2; at && field <= STAT_START_CODE; field++, at = strchr(at + 1, ' ')) {
+        for (int field = 2; at && field <= STAT_START_CODE; field++, at = strchr(at, ' ')) {
+                at++;
                 if (field == STAT_START_TIME)
-                        start_ticks = strtoull(at, NULL, 10);
+                        (void)parse_leading(&at, 10, &start_ticks);
                 if (field == STAT_START_CODE)
-                        ret->start_code = strtoull(at, NULL, 10);
+                        (void)parse_leading(&at, 10, &ret->start_code);
         }
         if (start_ticks == 0 || ret->start_code == 0)
                 return -ESRCH; /* it is ending: it has no memory any more */
@@ -83,12 +85,9 @@ static int read_stat(int dir_fd, struct broker_process *ret) {
 /* --- its mappings --- */
 
 static bool read_hex(const char **at, char end, uint64_t *ret) {
-        char *stop;
-
-        *ret = strtoull(*at, &stop, 16);
-        if (stop == *at || *stop != end)
+        if (!parse_leading(at, 16, ret) || **at != end)
                 return false;
-        *at = stop + 1;
+        ++*at;
         return true;
 }
 
@@ -106,8 +105,7 @@ static bool read_line(const char *line, struct broker_mapping *ret) {
         if (!is_code || !read_hex(&at, ' ', &ret->offset) || !read_hex(&at, ':', &major) ||
             !read_hex(&at, ' ', &minor))
                 return false;
-        ret->inode = strtoull(at, NULL, 10);
-        return ret->inode != 0;
+        return parse_leading(&at, 10, &ret->inode) && ret->inode != 0;
 }
 
 static void add_mapping(struct broker_process *process, struct buf *out, const char *line) {

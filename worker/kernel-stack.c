@@ -128,8 +128,8 @@ uint32_t kernel_stack_text(uint32_t id, char *out) {
         if ((int32_t)id == -EFAULT) /* it was not in the kernel */
                 return 0;
         if ((int32_t)id < 0 && (int32_t)id > -4096)
-                return (uint32_t)sprintf(out, "[no stack: %s]",
-                                         errno_name((uint64_t) - (int32_t)id) ?: "unknown error");
+                return (uint32_t)snprintf(out, LIMIT_STACK_TEXT_MAX, "[no stack: %s]",
+                                          errno_name((uint64_t) - (int32_t)id) ?: "unknown error");
         if (cache.fd < 0)
                 return 0;
         if (!cache.names && !(cache.names = calloc(PLACES, sizeof(*cache.names))))

@@ -38,8 +38,9 @@ int main(int argc, char **argv) {
 
         printf("%p %p\n", (void *)program_outer, library_place());
         fflush(stdout);
-        while (argc > 1) /* until it is killed */
-                program_spin();
+        if (argc > 1)
+                for (;;) /* until it is killed */
+                        program_spin();
         while (read(STDIN_FILENO, &c, 1) == 1)
                 sum += program_outer();
         return sum == -1;

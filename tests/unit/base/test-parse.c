@@ -163,10 +163,42 @@ static void test_size(void **state) {
         }
 }
 
+static void test_leading(void **state) {
+        static const struct {
+                const char *text;
+                unsigned int base;
+                bool is_number;
+                uint64_t value;
+                const char *rest;
+        } cases[] = {
+                { "12 rest", 10, true, 12, " rest" },
+                { "0", 10, true, 0, "" },
+                { "12ab", 10, true, 12, "ab" },
+                { "12aBz", 16, true, 0x12ab, "z" },
+                { "ffffffffffffffff-", 16, true, UINT64_MAX, "-" },
+                { "10000000000000000", 16, false, 0, "10000000000000000" },
+                { "18446744073709551615", 10, true, UINT64_MAX, "" },
+                { "18446744073709551616", 10, false, 0, "18446744073709551616" },
+                { "", 10, false, 0, "" },
+                { " 1", 10, false, 0, " 1" },
+                { "-1", 10, false, 0, "-1" },
+                { "x", 16, false, 0, "x" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const char *at = cases[i].text;
+                uint64_t value = 0;
+
+                assert_int_equal(parse_leading(&at, cases[i].base, &value), cases[i].is_number);
+                assert_true(value == cases[i].value);
+                assert_string_equal(at, cases[i].rest);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_u64),  cmocka_unit_test(test_u64_range),
         cmocka_unit_test(test_i64),  cmocka_unit_test(test_u32),
         cmocka_unit_test(test_bool), cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size), cmocka_unit_test(test_leading),
 };
 TEST_MAIN("base-parse", tests)

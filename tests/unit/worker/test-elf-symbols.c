@@ -141,7 +141,7 @@ static void test_find(void **state) {
                 for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                         const char *name = find(s, cases[i].offset);
 
-                        if (cases[i].name ? !name || !str_eq(name, cases[i].name) : name != NULL)
+                        if (!str_eq(name ? name : "", cases[i].name ? cases[i].name : ""))
                                 fail_msg("0x%llx is in '%s'", (unsigned long long)cases[i].offset,
                                          name ? name : "nothing");
                 }
