@@ -2,6 +2,7 @@
 /* From PREPARE to the first request: the worker is cloned first, and everything else happens while
  * it starts. START may come at once, or much later: then a worker that stands ready is used. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -60,9 +61,21 @@ static void lift_memlock(void) {
                 log_debug("the limit of locked memory stays: %s", strerrordesc_np(errno));
 }
 
+/* The host's network namespace is that of process 1: a gadgetd in a container that has the host's
+ * pid namespace may be in another one. Where that one may not be looked at, it is our own. From
+ * here on the two are the same. */
+static void enter_host_network(struct broker *b) {
+        cleanup_close int fd = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+        struct stat st;
+
+        if (fd >= 0 && setns(fd, CLONE_NEWNET) < 0)
+                log_debug("the network namespace stays: %s", strerrordesc_np(errno));
+        b->host_netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        b->host_netns = b->host_netns_fd >= 0 && fstat(b->host_netns_fd, &st) == 0 ? st.st_ino : 0;
+}
+
 static void open_host(struct broker *b) {
         int r = mount_tracefs();
-        struct stat st;
 
         lift_memlock();
         if (r < 0)
@@ -72,8 +85,7 @@ static void open_host(struct broker *b) {
         /* The kernel looks at who opened it, not at who reads. */
         b->kallsyms_fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
         b->kmsg_fd = kmsg_open();
-        b->host_netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        b->host_netns = b->host_netns_fd >= 0 && fstat(b->host_netns_fd, &st) == 0 ? st.st_ino : 0;
+        enter_host_network(b);
 }
 
 /* Sends one line that says who this is; a later gadgetd finds its gadgets by it. */

@@ -43,15 +43,21 @@ static int on_rescan(struct loop_timer *timer) {
         return loop_timer_set(watch->loop, timer, RESCAN_INTERVAL, "rescan", on_rescan);
 }
 
+/* The host's namespaces are those of process 1, also for a gadgetd in a container that has the
+ * host's pid namespace; ours, where they may not be looked at. */
+static int host_namespace(const char *which, uint64_t *ret) {
+        return proc_namespace(1, which, ret) == 0 ? 0 : proc_namespace(0, which, ret);
+}
+
 static int start(struct watch *watch, struct error *err) {
         static const struct channel_ops ops = { permit, on_message, on_closed };
         int r;
 
-        r = proc_namespace(0, "mnt", &watch->host_mntns);
+        r = host_namespace("mnt", &watch->host_mntns);
         if (r == 0)
-                r = proc_namespace(0, "pid", &watch->host_pidns);
+                r = host_namespace("pid", &watch->host_pidns);
         if (r == 0)
-                r = proc_namespace(0, "net", &watch->host_netns);
+                r = host_namespace("net", &watch->host_netns);
         if (r < 0)
                 return error_set(err, ERROR_UNAVAILABLE, r, "cannot read /proc/self/ns: %s",
                                  strerror(-r));

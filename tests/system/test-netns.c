@@ -3,8 +3,10 @@
  * Programs that go into the network namespaces of containers: iterators and socket filters, in real
  * containers by runc that come and go.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "tests/lib/runc.h"
 
@@ -145,6 +147,36 @@ static void test_host_network(void **state) {
         env_stop(env);
 }
 
+/* A gadgetd in a container that has the host's pid namespace, but a network of its own. */
+static void test_gadgetd_in_a_network(void **state) {
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t n = sizeof(address);
+        struct env *env = *state;
+        char filter[32], link[64];
+        struct run *run;
+        json_t *rows;
+        int fd;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_ITER);
+        if (readlink("/proc/1/ns/net", link, sizeof(link)) < 0)
+                test_unmet("process-1", "the namespaces of process 1 may not be looked at");
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(listen(fd, 1), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+        snprintf(filter, sizeof(filter), "src.port==%d", ntohs(address.sin_port));
+        run = env_exec(env, "unshare", "--net", env_path(env, "/usr/local/bin/gadgetctl"), "--root",
+                       env->root, "run", "snapshot_socket", "--host", "-o", "json", "--filter",
+                       filter, NULL);
+        assert_int_equal(run_exit(run), 0);
+        rows = json_loads(run_out(run), 0, NULL);
+        assert_int_equal(count(rows, "", ntohs(address.sin_port)), 1);
+        json_decref(rows);
+        close(fd);
+}
+
 static void in_netns(struct env *env, const char *container, const char *command) {
         char text[256];
 
@@ -209,9 +241,7 @@ static void test_host_ends(void **state) {
 #define TEST(_function) cmocka_unit_test_setup_teardown(_function, env_setup, runc_teardown)
 
 static const struct CMUnitTest tests[] = {
-        TEST(test_sockets_of_containers),
-        TEST(test_shared_namespace),
-        TEST(test_host_network),
-        TEST(test_host_ends),
+        TEST(test_sockets_of_containers), TEST(test_shared_namespace), TEST(test_host_network),
+        TEST(test_gadgetd_in_a_network),  TEST(test_host_ends),
 };
 TEST_MAIN("netns", tests)
