@@ -387,6 +387,11 @@ static void test_kind(void **state) {
         if (run_exit(run) != 0)
                 run_fail(run, "gadget '%s' does not run", kind->gadget);
         kind->act();
+        if (kind->rows[0].hook == 0) { /* it loads and attaches, which is all that is to be seen */
+                env_ctl(env, 0, "stop", "t", NULL);
+                env_stop(env);
+                return;
+        }
         run = env_run(env, "attach", "t", "-o", "json", "--tail", "all", NULL);
         for (size_t i = 0; i < ROWS_MAX && kind->rows[i].hook; i++) {
                 char row[96];

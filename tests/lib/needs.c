@@ -9,6 +9,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/perf_event.h>
 #include <net/if.h>
 #include <sched.h>
@@ -162,6 +163,22 @@ static int probe_perf_event(struct why *why) {
         return fd < 0 ? -1 : perf_attach(fd, &attr, 0, -1, why);
 }
 
+/* Where in its file a piece of our code is; 0 = nowhere. */
+static uint64_t file_offset_of(uintptr_t address) {
+        FILE *maps = fopen("/proc/self/maps", "re");
+        uint64_t begin, end, offset, found = 0;
+        char line[512];
+
+        while (maps && !found && fgets(line, sizeof(line), maps))
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &begin, &end, &offset) ==
+                            3 &&
+                    address >= begin && address < end)
+                        found = address - begin + offset;
+        if (maps)
+                fclose(maps);
+        return found;
+}
+
 static int probe_uprobe(struct why *why) {
         struct perf_event_attr attr = { .sample_period = 1 };
         int fd;
@@ -172,7 +189,8 @@ static int probe_uprobe(struct why *why) {
         if (fd < 0)
                 return -1;
         attr.config1 = (uintptr_t) "/proc/self/exe";
-        attr.config2 = 0x1000;
+        /* The beginning of a function: any other place may be one that cannot be probed. */
+        attr.config2 = file_offset_of((uintptr_t)need_name);
         return perf_attach(fd, &attr, -1, 0, why);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Symbols of the kernel, but for those of BPF programs, which come and go: by their names, because
- * the first of them has the module of what stands before it. */
+/* Symbols of the kernel. */
 #include <vmlinux.h>
 
 #include <bpf/bpf_core_read.h>
@@ -27,8 +26,6 @@ int on_symbol(struct bpf_iter__ksym *ctx) {
         BPF_CORE_READ_STR_INTO(&row.name, symbol, name);
         BPF_CORE_READ_STR_INTO(&row.module, symbol, module_name);
         row.type = BPF_CORE_READ(symbol, type);
-        if (bpf_strncmp(row.name, 4, "bpf_") == 0)
-                return 0;
         bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
         return 0;
 }
