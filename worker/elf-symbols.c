@@ -314,8 +314,9 @@ static int read_functions(struct reader *r) {
         if (!find_tables(r, &symbols, &names))
                 return 0;
         result = read_symbols(r, &symbols, &offsets);
-        if (result == 0)
-                result = copy_names(r, &names, offsets);
+        if (result < 0 || s->n == 0)
+                return result;
+        result = copy_names(r, &names, offsets);
         if (result < 0)
                 return result;
         qsort_r(s->items, s->n, sizeof(*s->items), compare_symbols, s->names);
