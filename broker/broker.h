@@ -22,7 +22,7 @@
  *   kernel-symbols.c  the kernel's functions by address
  *   shared.c      the map that one gadget fills and others read
  *   map.c prog.c attach.c attach-place.c attach-netns.c functions.c netfilter.c perf.c
- *   target.c report.c   the handlers
+ *   target.c report.c uprobe.c   the handlers
  */
 #pragma once
 
@@ -40,6 +40,7 @@
 #include "broker/netns.h"
 #include "broker/object.h"
 #include "broker/shared.h"
+#include "broker/target.h"
 #include "broker/worker.h"
 #include "gadget/program-types.h"
 #include "ipc/channel.h"
@@ -84,6 +85,7 @@ struct broker {
         uint32_t n_cpus; /* possible CPUs */
 
         /* Directories and files of the host, opened before the privileges go. */
+        int root_fd;     /* the host's root directory */
         int tracefs_fd;  /* our own mount, attached nowhere; -1 = this kernel has none */
         int pmu_fd;      /* /sys/bus/event_source/devices; -1 = none */
         int kallsyms_fd; /* /proc/kallsyms, as who may see addresses sees it; -1 = none */
@@ -110,6 +112,7 @@ struct broker {
 
         uint32_t ready_seq; /* of the READY that is yet to be answered; 0 = none */
         struct container_rows containers;
+        uint32_t last_root;     /* numbers of their root directories */
         uint32_t wants;         /* enum container_want */
         bool awaits_containers; /* gadgetd tells of them; no request is read meanwhile */
         struct shared_map shared;
@@ -122,8 +125,7 @@ struct broker {
         struct objects objects;
         struct tracepoint *tracepoints;
         size_t n_tracepoints;
-        char **targets; /* paths that BROKER_TARGET has opened */
-        size_t n_targets;
+        struct target_table targets;
         char **declared_hooks; /* of BROKER_HOOK, when inspecting */
         size_t n_declared_hooks;
         uint64_t map_bytes;
@@ -169,6 +171,8 @@ int serve_send(struct broker *b, enum broker_type type, struct bytes body, struc
 void broker_detach(struct broker *b);
 /* For what the kernel takes tens of milliseconds to close: does not wait for it. Takes the fd. */
 void broker_close_later(struct broker *b, int take_fd);
+/* Closes what is attached to this file. */
+void broker_detach_target(struct broker *b, uint32_t target);
 /* Closes everything. */
 void broker_release(struct broker *b);
 
@@ -220,6 +224,9 @@ int on_perf_control(struct broker *, const struct request *, struct reply *, str
 int on_tracepoint_id(struct broker *, const struct request *, struct reply *, struct error *);
 int on_pmu(struct broker *, const struct request *, struct reply *, struct error *);
 int on_attach(struct broker *, const struct request *, struct reply *, struct error *);
+int on_uprobe(struct broker *, const struct request *, struct reply *, struct error *);
+int on_usdt_spec(struct broker *, const struct request *, struct reply *, struct error *);
+int on_target_next(struct broker *, const struct request *, struct reply *, struct error *);
 int on_target(struct broker *, const struct request *, struct reply *, struct error *);
 
 int on_process(struct broker *, const struct request *, struct reply *, struct error *);
@@ -243,6 +250,9 @@ void broker_is_ready(struct broker *b);
 int broker_may_attach(const struct broker *b, const struct object *prog, struct error *err);
 bool broker_is_name(struct bytes name, const char *more);
 
+/* perf.c: what the kernel says of an event source; -errno. */
+int broker_pmu_number(const struct broker *b, enum broker_pmu pmu, enum broker_pmu_item item);
+
 /* The row of a type that is loaded or attached so, NULL when there is none. At load what a
  * SCHED_CLS program is attached to is not said. */
 const struct program_type *broker_program_type(uint32_t type, uint32_t attach_type);
@@ -258,9 +268,6 @@ int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply
 
 /* functions.c: whether the name of a function matches a pattern of '*' and '?'. */
 bool functions_match(const char *pattern, const char *name);
-
-/* target.c: whether uprobes may go there. */
-bool broker_is_target(const struct broker *b, struct bytes path);
 
 /* The object's fd as the kernel's attributes take it: handle NONE = 0, BAD = -1. Else as
  * broker_object(). */

@@ -18,6 +18,10 @@ static struct container_row *find_row(const struct container_rows *rows, uint64_
         return NULL;
 }
 
+struct container_row *containers_find(const struct broker *b, uint64_t mntns) {
+        return find_row(&b->containers, mntns);
+}
+
 static int row_get(struct container_rows *rows, uint64_t mntns, struct container_row **ret) {
         struct container_row *items;
 
@@ -44,7 +48,9 @@ static void row_leave(struct broker *b, struct container_row *row) {
         if (row->netns > 0)
                 netns_drop(b, row->netns);
         row->netns = 0;
+        row->root = 0;
         close_fd(&row->root_fd);
+        targets_leave(b, row->mntns);
 }
 
 static int dup_host_netns(const struct broker *b) {
@@ -60,6 +66,7 @@ static void row_enter(struct broker *b, struct container_row *row,
         if (set->has_root_fd) {
                 close_fd(&row->root_fd);
                 row->root_fd = TAKE_FD(fds[set->has_netns_fd]);
+                row->root = ++b->last_root;
         }
         if (!(b->wants & WANT_NETNS) || new == old)
                 return;
@@ -96,6 +103,7 @@ static int encode(const struct msg_container_set *set, struct buf *out) {
                 .started_ns = set->started_ns,
                 .pid = set->pid,
                 .is_gone = set->is_gone,
+                .has_ended = set->has_ended || set->is_gone,
         };
 
         for (size_t i = 0; i < _CONTAINER_TEXT_MAX; i++)
@@ -192,6 +200,8 @@ int containers_set(struct broker *b, const struct msg_container_set *set, int *f
                         row_leave(b, row);
                 else
                         row_enter(b, row, set, fds);
+                memcpy(row->data.data + offsetof(struct broker_container, root), &row->root,
+                       sizeof(row->root));
         }
         containers_flush(b);
         if (set->serial > 0)

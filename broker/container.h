@@ -14,6 +14,7 @@ struct msg_container_set;
 struct container_row {
         uint64_t mntns;
         uint64_t netns; /* in the table of broker/netns.h; 0 = it is in none that is known */
+        uint32_t root;  /* number of what root_fd is */
         int root_fd; /* its root directory, O_PATH; -1 = not wanted, not known, or it has ended */
         struct buf data; /* struct broker_container and texts */
         bool is_sent;
@@ -42,6 +43,8 @@ int containers_on_all(struct broker *b);
 /* MSG_CONTAINER_SET: the filter has it when this returns, and gadgetd is told so. Takes the fds
  * that it keeps. */
 int containers_set(struct broker *b, const struct msg_container_set *set, int *fds);
+
+struct container_row *containers_find(const struct broker *b, uint64_t mntns); /* NULL = none */
 
 /* The filter map has just been made. */
 void containers_fill_filter(struct broker *b, const struct object *map);

@@ -231,8 +231,8 @@ int broker_new(int channel_fd, struct broker **ret) {
 
         if (!b)
                 return -ENOMEM;
-        b->tracefs_fd = b->pmu_fd = b->kallsyms_fd = b->kmsg_fd = b->dir_fd = b->parent_fd =
-                b->listen_fd = -1;
+        b->root_fd = b->tracefs_fd = b->pmu_fd = b->kallsyms_fd = b->kmsg_fd = b->dir_fd =
+                b->parent_fd = b->listen_fd = -1;
         b->join_fd = b->host_netns_fd = b->shared.fd = -1;
         b->worker = (struct worker){ 0, -1, -1, -1, -1 };
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
@@ -276,6 +276,7 @@ struct broker *broker_free(struct broker *b) {
         buf_done(&b->log_tail);
         for (size_t i = 0; i < ARRAY_SIZE(b->start_fds); i++)
                 close_fd(&b->start_fds[i]);
+        close_fd(&b->root_fd);
         close_fd(&b->tracefs_fd);
         close_fd(&b->pmu_fd);
         close_fd(&b->kallsyms_fd);
@@ -287,9 +288,7 @@ struct broker *broker_free(struct broker *b) {
         for (size_t i = 0; i < b->n_declared_hooks; i++)
                 free(b->declared_hooks[i]);
         free(b->declared_hooks);
-        for (size_t i = 0; i < b->n_targets; i++)
-                free(b->targets[i]);
-        free(b->targets);
+        targets_done(b);
         free(b->tracepoints);
         free(b);
         return NULL;

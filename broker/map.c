@@ -289,6 +289,20 @@ int on_map_update(struct broker *b, const struct request *request, struct reply 
         return 0;
 }
 
+/* USDT probes come and go with containers, and so does where their arguments are. */
+int on_usdt_spec(struct broker *b, const struct request *request, struct reply *reply,
+                 struct error *err) {
+        const struct broker_map_elem *elem = request->body;
+        struct object *map;
+        int r;
+
+        r = broker_object(b, elem->map, OBJECT_MAP, &map, err);
+        if (r == 0 && !str_eq(map->name, BROKER_USDT_MAP))
+                r = error_set(err, ERROR_INVALID, -EPROTO,
+                              "the worker's request 'usdt spec' is for map '%s'", map->name);
+        return r < 0 ? r : on_map_update(b, request, reply, err);
+}
+
 int on_map_delete(struct broker *b, const struct request *request, struct reply *reply,
                   struct error *err) {
         struct elem elem;

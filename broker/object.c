@@ -48,6 +48,14 @@ int objects_add(struct objects *o, enum object_kind kind, int take_fd, uint32_t 
         return 0;
 }
 
+size_t objects_room(const struct objects *o) {
+        size_t n = LIMIT_BROKER_OBJECTS_MAX - o->n;
+
+        for (size_t i = 0; i < o->n; i++)
+                n += o->table[i].kind == OBJECT_NONE;
+        return n;
+}
+
 struct object *objects_find(const struct objects *o, uint32_t handle) {
         if (handle == BROKER_HANDLE_NONE || handle > o->n ||
             o->table[handle - 1].kind == OBJECT_NONE)

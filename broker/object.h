@@ -21,6 +21,7 @@ struct object {
         enum object_kind kind;
         int fd;
         char name[BROKER_NAME_LEN]; /* map, program */
+        uint32_t target;            /* of a uprobe: the file (broker/target.h); 0 = none */
         char *hook; /* link, perf event: "tracepoint/syscalls/sys_enter_openat"; NULL = attached to
                        nothing */
         bool is_per_netns; /* link: an iterator that shows the network namespace it is made in */
@@ -53,6 +54,8 @@ struct objects {
 /* take_fd becomes the table's, also on failure. -ENOSPC past LIMIT_BROKER_OBJECTS_MAX. */
 int objects_add(struct objects *o, enum object_kind kind, int take_fd, uint32_t *ret_handle,
                 struct object **ret);
+/* How many more it takes. */
+size_t objects_room(const struct objects *o);
 /* NULL when there is none. */
 struct object *objects_find(const struct objects *o, uint32_t handle);
 void objects_remove(struct objects *o, struct object *object);

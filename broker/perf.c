@@ -47,7 +47,7 @@ static int read_number(int dir_fd, const char *path, const char *prefix, uint32_
         return number ? parse_u32(number, 0, INT32_MAX, ret) : -EINVAL;
 }
 
-static int pmu_number(const struct broker *b, enum broker_pmu pmu, enum broker_pmu_item item) {
+int broker_pmu_number(const struct broker *b, enum broker_pmu pmu, enum broker_pmu_item item) {
         char path[64];
         uint32_t n;
         int r;
@@ -65,7 +65,8 @@ int on_pmu(struct broker *b, const struct request *request, struct reply *reply,
         if (want->pmu >= _BROKER_PMU_MAX || want->item >= _BROKER_PMU_ITEM_MAX)
                 return error_set(err, ERROR_INVALID, -EPROTO,
                                  "the worker's request 'event source' is malformed");
-        reply->result = pmu_number(b, (enum broker_pmu)want->pmu, (enum broker_pmu_item)want->item);
+        reply->result =
+                broker_pmu_number(b, (enum broker_pmu)want->pmu, (enum broker_pmu_item)want->item);
         return 0;
 }
 
@@ -162,7 +163,7 @@ static int fill_sampling(const struct broker_perf_open *open, struct event *ret,
 
 static int fill_kprobe(const struct broker *b, const struct broker_perf_open *open,
                        struct bytes symbol, struct event *ret, struct error *err) {
-        int bit = pmu_number(b, BROKER_PMU_KPROBE, BROKER_PMU_RETPROBE_BIT);
+        int bit = broker_pmu_number(b, BROKER_PMU_KPROBE, BROKER_PMU_RETPROBE_BIT);
         uint64_t is_return = bit >= 0 && bit < 64 ? UINT64_C(1) << bit : 0;
 
         if (!broker_is_name(symbol, ".") || symbol.len >= sizeof(ret->symbol))
@@ -177,28 +178,9 @@ static int fill_kprobe(const struct broker *b, const struct broker_perf_open *op
         return 0;
 }
 
-/* Beside the bit for returns, the upper half is where a USDT probe's semaphore is. */
-static int fill_uprobe(const struct broker *b, const struct broker_perf_open *open,
-                       struct bytes path, struct event *ret, struct error *err) {
-        int bit = pmu_number(b, BROKER_PMU_UPROBE, BROKER_PMU_RETPROBE_BIT);
-        uint64_t is_return = bit >= 0 && bit < 32 ? UINT64_C(1) << bit : 0;
-
-        if (path.len >= sizeof(ret->symbol) || !broker_is_target(b, path))
-                return refuse(err, "is for a uprobe on a file that was never asked for");
-        if ((uint32_t)open->config & ~is_return)
-                return refuse(err, "has unknown bits for a uprobe");
-        memcpy(ret->symbol, path.data, path.len);
-        ret->attr.config1 = ptr_u64(ret->symbol);
-        ret->attr.config2 = open->probe_offset;
-        snprintf(ret->hook, sizeof(ret->hook), "%s%s+0x%" PRIx64,
-                 open->config & is_return ? "uretprobe" : "uprobe", ret->symbol,
-                 open->probe_offset);
-        return 0;
-}
-
 static int fill_event(struct broker *b, const struct broker_perf_open *open, struct bytes symbol,
                       struct event *ret, struct error *err) {
-        int kprobe, uprobe;
+        int kprobe;
 
         if (open->pid != -1 || open->cpu < 0 || (uint32_t)open->cpu >= b->n_cpus)
                 return refuse(err, "is not for one CPU of the host");
@@ -206,12 +188,9 @@ static int fill_event(struct broker *b, const struct broker_perf_open *open, str
                 return fill_tracepoint(b, open, ret, err);
         if (open->type == PERF_TYPE_SOFTWARE || open->type == PERF_TYPE_HARDWARE)
                 return fill_sampling(open, ret, err);
-        kprobe = pmu_number(b, BROKER_PMU_KPROBE, BROKER_PMU_TYPE);
+        kprobe = broker_pmu_number(b, BROKER_PMU_KPROBE, BROKER_PMU_TYPE);
         if (kprobe >= 0 && open->type == (uint32_t)kprobe)
                 return fill_kprobe(b, open, symbol, ret, err);
-        uprobe = pmu_number(b, BROKER_PMU_UPROBE, BROKER_PMU_TYPE);
-        if (uprobe >= 0 && open->type == (uint32_t)uprobe)
-                return fill_uprobe(b, open, symbol, ret, err);
         return error_set(err, ERROR_DENIED, -EPERM,
                          "the gadget wants a perf event of type %" PRIu32
                          ", which gadgets are not given",

@@ -51,6 +51,9 @@ static const struct {
         { SCMP_SYS(close),             "objects" },
         { SCMP_SYS(fcntl),             "duplicates of fds on their way" },
         { SCMP_SYS(fstat),             "libc" },
+        { SCMP_SYS(fstatfs),           "what a container's file lies on" },
+        { SCMP_SYS(readlinkat),        "links in a container's root" },
+        { SCMP_SYS(kill),              "SIGKILL for who looks into a container and does not come back" },
         { SCMP_SYS(newfstatat),        "libc" },
         { SCMP_SYS(fstatfs),           "a mapped file must not be on a user's file system" },
         { SCMP_SYS(lseek),             "libc, /proc/kallsyms" },
@@ -108,6 +111,12 @@ static int install_filter(void) {
                 r = seccomp_rule_add_exact(
                         filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                         SCMP_A0(SCMP_CMP_EQ, CLONE_FILES | SIGCHLD)); /* close_all() */
+        if (r == 0)
+                r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                                           SCMP_A0(SCMP_CMP_EQ, SIGCHLD)); /* look_in_child() */
+        if (r == 0)
+                r = seccomp_rule_add_exact(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+                                           SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
         if (r == 0)
                 r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
         if (r == 0)

@@ -106,6 +106,19 @@ void broker_detach(struct broker *b) {
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
+void broker_detach_target(struct broker *b, uint32_t target) {
+        int fds[LIMIT_BROKER_OBJECTS_MAX];
+        size_t n = 0;
+
+        for (size_t i = 0; i < b->objects.n; i++) {
+                struct object *object = &b->objects.table[i];
+
+                if (object->kind != OBJECT_NONE && object->target == target && object->fd >= 0)
+                        fds[n++] = TAKE_FD(object->fd);
+        }
+        close_all(fds, n);
+}
+
 /* Everything that a gadget owns in the kernel, but for perf events without a program: they cost a
  * grace period each, and go with us. */
 void broker_release(struct broker *b) {

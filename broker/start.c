@@ -80,6 +80,7 @@ static void open_host(struct broker *b) {
         lift_memlock();
         if (r < 0)
                 log_debug("no tracefs: %s", strerrordesc_np(-r));
+        b->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         b->tracefs_fd = MAX(r, -1);
         b->pmu_fd = open("/sys/bus/event_source/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
         /* The kernel looks at who opened it, not at who reads. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "gadget/api.h"
+#include "worker/probes.h"
 
 #define TARGET_OF_ITER "gadget_mapelem_iter_target_"
 #define TARGET_OF_SOCKETS "gadget_sk_prog_target_"
@@ -294,53 +295,6 @@ static struct bpf_link *attach_tracepoint(const struct attach_plan *plan, char *
         return bpf_program__attach_tracepoint(plan->program, hook, slash + 1);
 }
 
-/* "PATH:SYMBOL+OFFSET"; the broker finds the file, and libbpf the symbol in it. */
-static struct bpf_link *attach_uprobe(const struct attach_plan *plan, char *hook) {
-        char *symbol = strrchr(hook, ':'), path[HOOK_MAX];
-        LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = is_return(plan));
-        struct bpf_link *link;
-        uint64_t offset;
-        int r;
-
-        if (!symbol || symbol == hook || symbol[1] == '\0')
-                return invalid();
-        *symbol++ = '\0';
-        r = cut_offset(symbol, &offset);
-        if (r == 0)
-                r = host_target(hook, path, sizeof(path));
-        if (r < 0) {
-                errno = -r;
-                return NULL;
-        }
-        opts.func_name = symbol;
-        link = bpf_program__attach_uprobe_opts(plan->program, -1, path, offset, &opts);
-        host_target_done();
-        return link;
-}
-
-/* "PATH:PROVIDER:NAME". */
-static struct bpf_link *attach_usdt(const struct attach_plan *plan, char *hook) {
-        char *name = strrchr(hook, ':'), *provider, path[HOOK_MAX];
-        struct bpf_link *link;
-        int r;
-
-        if (!name)
-                return invalid();
-        *name++ = '\0';
-        provider = strrchr(hook, ':');
-        if (!provider)
-                return invalid();
-        *provider++ = '\0';
-        r = host_target(hook, path, sizeof(path));
-        if (r < 0) {
-                errno = -r;
-                return NULL;
-        }
-        link = bpf_program__attach_usdt(plan->program, -1, path, provider, name, NULL);
-        host_target_done();
-        return link;
-}
-
 static struct bpf_link *attach_by_libbpf(struct gadget *g, const struct attach_plan *plan,
                                          char *hook, struct error *err) {
         switch (plan->type->how) {
@@ -357,9 +311,7 @@ static struct bpf_link *attach_by_libbpf(struct gadget *g, const struct attach_p
         case PROGRAM_BY_ITER:
                 return attach_iter(g, plan, err);
         case PROGRAM_BY_UPROBE:
-                return attach_uprobe(plan, hook);
         case PROGRAM_BY_USDT:
-                return attach_usdt(plan, hook);
         case PROGRAM_BY_NOTHING:
         case PROGRAM_BY_SAMPLING:
         case PROGRAM_BY_SOCKET:
@@ -480,6 +432,9 @@ int attach_program(struct gadget *g, const struct attach_plan *plan, struct erro
         case PROGRAM_BY_CGROUP:
         case PROGRAM_BY_NETNS:
                 return attach_place(plan, "");
+        case PROGRAM_BY_UPROBE:
+        case PROGRAM_BY_USDT:
+                return probes_add(g, plan, err);
         case PROGRAM_BY_SOCKET_MAP:
                 return attach_socket_map(g, plan, err);
         case PROGRAM_BY_PATTERN:
@@ -492,8 +447,6 @@ int attach_program(struct gadget *g, const struct attach_plan *plan, struct erro
         case PROGRAM_BY_RAW_TRACEPOINT:
         case PROGRAM_BY_BTF:
         case PROGRAM_BY_ITER:
-        case PROGRAM_BY_UPROBE:
-        case PROGRAM_BY_USDT:
         case _PROGRAM_HOW_MAX:
                 break;
         }

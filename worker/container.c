@@ -298,6 +298,12 @@ bool container_field_value(uint32_t added, const struct container_ids *ids, cons
         return false;
 }
 
+const char *container_name_of(uint64_t mntns) {
+        const struct row *row = find_mntns(mntns);
+
+        return row ? row->texts[CONTAINER_NAME] : "";
+}
+
 void container_forget_all(void) {
         forget_shared();
         for (size_t i = 0; i < BUCKETS; i++)

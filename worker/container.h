@@ -39,4 +39,7 @@ struct bytes container_blob(const struct container_ids *ids, const uint8_t *even
  * container: 0 or "". */
 bool container_field_value(uint32_t added, const struct container_ids *ids, const uint8_t *event,
                            uint64_t *ret_number, const char **ret_text);
+
+/* "" when there is none of this mount namespace. */
+const char *container_name_of(uint64_t mntns);
 void container_forget_all(void);

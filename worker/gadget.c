@@ -13,6 +13,7 @@
 #include "worker/container.h"
 #include "worker/elf-check.h"
 #include "worker/kernel-enum.h"
+#include "worker/probes.h"
 #include "worker/sockets-map.h"
 
 #define LOG_LINES_SHOWN 30
@@ -403,7 +404,7 @@ int gadget_attach(struct gadget *g, struct error *err) {
                 if (r < 0)
                         log_warning("%s; going on without it", error_text(&why));
         }
-        return 0;
+        return probes_begin(g, err);
 }
 
 struct bpf_link *gadget_link_of(const struct gadget *g, const struct bpf_program *program) {

@@ -12,12 +12,6 @@
 #include "worker/host-link.h"
 #include "worker/host.h"
 
-/* The one file of the host that is a real one: what a uprobe is going into. */
-static struct {
-        int fd;
-        char *path;
-} target = { .fd = -1 };
-
 enum file_kind {
         FILE_NONE,
         FILE_TEXT,
@@ -148,8 +142,6 @@ int __wrap_open64(const char *path, int flags, ...) {
         case FILE_ROOT:
                 return fcntl(host_fd_anchor(), F_DUPFD_CLOEXEC, 3);
         default:
-                if (target.path && str_eq(path, target.path))
-                        return fcntl(target.fd, F_DUPFD_CLOEXEC, 3);
                 errno = ENOENT;
                 return -1;
         }
@@ -157,28 +149,6 @@ int __wrap_open64(const char *path, int flags, ...) {
 
 int __wrap_open(const char *path, int flags, ...) {
         return __wrap_open64(path, flags);
-}
-
-int host_target(const char *name, char *path, size_t room) {
-        struct host_call call = CALL(BROKER_TARGET, PART(name, strlen(name)));
-        int r;
-
-        call.out = path;
-        call.out_size = room - 1;
-        r = host_call(&call);
-        if (r < 0)
-                return r;
-        path[call.out_len] = '\0';
-        host_target_done();
-        target.fd = call.fd;
-        target.path = strdup(path);
-        return target.path ? 0 : -ENOMEM;
-}
-
-void host_target_done(void) {
-        close_fd(&target.fd);
-        free(target.path);
-        target.path = NULL;
 }
 
 /* Asked before opening; the broker is asked once, when the file is opened. */

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "gadget/broker.h"
 
 struct host_start {
         const char *image; /* for messages, as */
@@ -78,10 +79,43 @@ struct host_place {
 };
 int host_attach(const struct host_place *place);
 
-/* Finds the program or library that a uprobe goes into, by its absolute path or by the name of a
- * library. Until host_target_done() libbpf can open the path that is returned. */
-int host_target(const char *name, char *path, size_t room);
-void host_target_done(void);
+/* What the broker calls the object behind libbpf's placeholder. */
+uint32_t host_object(int placeholder_fd);
+
+/* A file that uprobes go into, by its absolute path or by the name of a library, in the root
+ * directory of a container, or (mntns 0) of the host. The fd, for reading, is the caller's. */
+struct host_target {
+        uint32_t id; /* the same for the same file */
+        int fd;
+        char path[256];
+};
+int host_target(uint64_t mntns, enum broker_target_what what, const char *name,
+                struct host_target *ret);
+
+/* The next container behind c->mntns that lets look into its root directory, which has a number.
+ * The first call asks for them, and finds none. */
+struct host_container {
+        uint64_t mntns;
+        uint32_t root;
+};
+int host_container_next(struct host_container *c);
+
+/* A probe in such a file; -ENOSPC when the gadget has as many objects as it may. */
+struct host_uprobe {
+        uint32_t prog;   /* host_object() */
+        uint32_t target; /* host_target.id */
+        uint64_t offset;
+        uint32_t semaphore; /* of USDT: offset in the file; 0 = none */
+        bool has_cookie;
+        bool is_return;
+        uint64_t cookie;
+};
+int host_uprobe_open(const struct host_uprobe *uprobe, uint32_t *ret_handle);
+void host_uprobe_close(uint32_t handle);
+
+/* One element of libbpf's map of USDT arguments, by its host_object(). */
+int host_usdt_spec(uint32_t map, const void *key, size_t key_size, const void *value,
+                   size_t value_size);
 
 /* Creates the iterator fd of an attached iter/ program's link (placeholder); read() it for the seq
  * output. An iterator that shows one network namespace is made once for each: *netns is the last

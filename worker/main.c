@@ -15,6 +15,7 @@
 #include "worker/gadget.h"
 #include "worker/id-names.h"
 #include "worker/kernel-stack.h"
+#include "worker/probes.h"
 #include "worker/processes.h"
 #include "worker/run.h"
 #include "worker/schema.h"
@@ -69,6 +70,16 @@ static void wake_promptly(void) {
         (void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+static void on_container(const uint8_t *data, size_t len) {
+        struct broker_container head;
+
+        container_on_message(data, len);
+        if (len < sizeof(head))
+                return;
+        memcpy(&head, data, sizeof(head));
+        probes_on_container(head.mntns, head.has_ended ? 0 : head.root);
+}
+
 int main(void) {
         struct host_start start;
         struct error err = { 0 };
@@ -86,7 +97,7 @@ int main(void) {
         id_names_set_source(host_id_name);
         kernel_stack_set_source(host_kernel_symbols);
         processes_set_source(&process_source);
-        host_on_container(container_on_message);
+        host_on_container(on_container);
         container_set_refill(host_take_containers);
         r = host_init(CHILD_FD_CHANNEL, &start, &err);
         if (r == 0)

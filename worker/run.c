@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/run.h"
 #include "worker/hurry.h"
+#include "worker/probes.h"
 #include "worker/stack-maps.h"
 
 #include <poll.h>
@@ -195,7 +196,7 @@ static void wait_for_more(struct run *run) {
         uint64_t now = now_ns(), next, wait;
 
         next = run_read_due(run, now);
-        if (is_finished(run))
+        if (is_finished(run) || probes_have_work())
                 return;
         if (run->losses_due && now - run->losses_read_ns >= LOSSES_INTERVAL) {
                 read_losses(run);
@@ -234,6 +235,8 @@ int run_loop(struct run *run) {
                 case HOST_NONE:
                         break;
                 }
+                if (probes_have_work())
+                        probes_update();
         }
         return 0;
 }

@@ -21,7 +21,7 @@ static const struct {
         { SCMP_SYS(recvmsg),         BOTH,    "replies" },
         { SCMP_SYS(write),           BOTH,    "the bell, the anchor" },
         { SCMP_SYS(read),            BOTH,    "iterators" },
-        { SCMP_SYS(pread64),         BOTH,    "the kernel's BTF, programs and libraries on user stacks" },
+        { SCMP_SYS(pread64),         BOTH,    "the kernel's BTF, programs and libraries on stacks and for probes" },
         { SCMP_SYS(close),           BOTH,    "placeholders" },
         { SCMP_SYS(ppoll),           BOTH,    "waiting and napping" },
         { SCMP_SYS(epoll_wait),      BOTH,    "waiting for several rings" },

@@ -55,6 +55,9 @@ enum child_fd {
         X(VERIFIER_LOG_MAX, (1 << 20), "bytes",   "verifier log handed back; cut at the front")              \
         X(CONTAINERS_MAX,        4096, "entries", "containers known at once; further ones are not listed")   \
         X(NETNS_MAX,             1024, "entries", "network namespaces that one gadget goes into; further ones are left out") \
+        X(PROBE_FILES_MAX,        256, "entries", "files that a gadget's uprobes go into; told, and further files are left out") \
+        X(PROBE_READS_MAX,       8192, "entries", "reads of 64 KiB of a file in which a function is looked for; told, and it is left out") \
+        X(LD_CACHE_MAX,   (4 << 20), "bytes",     "list of libraries of a container; told, and not read") \
         X(SELECTION_MAX,         4096, "bytes",   "one list of containers of a run; refused")                  \
         X(CONTAINER_TEXT_MAX,     255, "bytes",   "a container's id, name, image and so on; left out")       \
         X(CONTAINER_LABELS_MAX, 1023, "bytes",    "labels of a pod, as a,b=c; further ones are left out")      \

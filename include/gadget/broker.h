@@ -24,6 +24,9 @@
 #define BROKER_SHARED_MAP_READ "gadget_sockets"
 #define BROKER_SHARED_MAP_FILLED "shared_sockets"
 
+/* Where USDT arguments are, likewise. */
+#define BROKER_USDT_MAP "__bpf_usdt_spec"
+
 #define BROKER_NAME_LEN 16 /* BPF_OBJ_NAME_LEN */
 
 /* Requests are a row each in broker/request.c: phases, payload bound, handler. */
@@ -55,6 +58,9 @@ enum broker_type {
         BROKER_TRACEPOINT_ID,
         BROKER_PMU,
         BROKER_TARGET,
+        BROKER_TARGET_NEXT,
+        BROKER_UPROBE,
+        BROKER_USDT_SPEC,
 
         /* worker to broker: life */
         BROKER_CLOSE, /* no reply */
@@ -221,7 +227,7 @@ struct broker_bpf_other {
         uint32_t reserved;
 };
 
-/* Payload: for a kprobe the function's name, for a uprobe the path of a target. */
+/* Payload: for a kprobe the function's name. */
 struct broker_perf_open {
         uint32_t type;
         int32_t pid;
@@ -251,9 +257,41 @@ struct broker_pmu_request {
         uint32_t item;
 };
 
-/* TARGET has no struct: payload = an absolute path, or the name of a library ("libc"). Reply: an fd
- * for reading that program or library, payload = its path. Only of ELF files that everybody may
- * read; uprobes go nowhere else. */
+/* TARGET: a file that uprobes go into. Payload: an absolute path, or the name of a library
+ * ("libc"). Reply: an fd for reading that program or library, payload = its path, handle = the
+ * file's number, the same however it was reached. Only ELF files that everybody may read; uprobes
+ * go nowhere else. LD_CACHE: the container's list of libraries, which has no number. */
+enum broker_target_what { BROKER_TARGET_ELF, BROKER_TARGET_LD_CACHE, _BROKER_TARGET_WHAT_MAX };
+struct broker_target {
+        uint64_t mntns; /* in the root directory of this container; 0 = of the host */
+        uint32_t what;  /* enum broker_target_what */
+        uint32_t reserved;
+};
+
+/* The next container that has a root directory to look into. Reply: handle = number of that
+ * directory, payload = uint64_t, its mount namespace; or -ENOENT. The first of these requests asks
+ * gadgetd for the roots, and finds none. */
+struct broker_target_next {
+        uint64_t after;
+};
+
+/* A program into a place of such a file. Reply: handle of the link. -ESRCH: the last container that
+ * had the file has ended. -ENOSPC: the gadget has as many objects as it may. */
+struct broker_uprobe {
+        uint32_t prog;      /* handle */
+        uint32_t target;    /* number, of TARGET */
+        uint64_t offset;    /* in the file */
+        uint64_t cookie;    /* what the program gets */
+        uint32_t semaphore; /* offset in the file of what counts USDT's listeners; 0 = none */
+        uint32_t flags;     /* enum broker_uprobe_flags */
+};
+enum broker_uprobe_flags {
+        BROKER_UPROBE_RETURN = 1 << 0, /* when the function returns */
+        BROKER_UPROBE_COOKIE = 1 << 1, /* not without the cookie */
+};
+
+/* USDT_SPEC: an element of libbpf's map of where arguments are, as MAP_UPDATE; also once the gadget
+ * runs. */
 
 /* Reply: the real fd, for reading unless `writable` is set (ring buffers are always writable: their
  * reader moves a cursor). */

@@ -24,7 +24,9 @@ struct broker_container {
         uint64_t netns; /* 0 = the host's */
         uint64_t started_ns;
         uint32_t pid;
-        uint32_t is_gone; /* forget it */
+        uint32_t is_gone;   /* forget it */
+        uint32_t has_ended; /* nothing of it is left but late events */
+        uint32_t root;      /* number of its root directory; 0 = it is not known */
         uint16_t len[_CONTAINER_TEXT_MAX];
 };
 

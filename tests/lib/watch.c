@@ -118,7 +118,31 @@ void watch_accept(struct watch *watch) {
         watch_ready(watch);
 }
 
-void watch_send(struct watch *watch, enum message_type type, const void *msg) {
+static void send_frame(struct watch *watch, const struct buf *frame, int fd) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { .cmsg_level = SOL_SOCKET,
+                                  .cmsg_type = SCM_RIGHTS,
+                                  .cmsg_len = CMSG_LEN(sizeof(int)) } };
+        struct iovec iov = { .iov_base = frame->data, .iov_len = frame->len };
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+        if (fd >= 0) {
+                msg.msg_control = &control;
+                msg.msg_controllen = sizeof(control);
+        }
+        /* gadgetd's channels do not block; this one is shared with a process that only sleeps. */
+        while (sendmsg(watch->fd, &msg, MSG_NOSIGNAL) < 0) {
+                struct pollfd pfd = { .fd = watch->fd, .events = POLLOUT };
+
+                if (errno != EAGAIN || poll(&pfd, 1, WAIT_DEFAULT / NSEC_PER_MSEC) != 1)
+                        fail_msg("cannot send to gadgetd: %s", strerror(errno));
+        }
+}
+
+static void send_with_fd(struct watch *watch, enum message_type type, const void *msg, int fd) {
         cleanup_buf struct buf frame = BUF_INIT(LIMIT_FRAME_MAX);
         struct header header = { .type = (uint16_t)type, .id = ++watch->id };
 
@@ -126,13 +150,20 @@ void watch_send(struct watch *watch, enum message_type type, const void *msg) {
         assert_int_equal(record_encode(&message_types[type].record, msg, &frame), 0);
         header.size = (uint32_t)frame.len;
         memcpy(frame.data, &header, sizeof(header));
-        /* gadgetd's channels do not block; this one is shared with a process that only sleeps. */
-        while (send(watch->fd, frame.data, frame.len, MSG_NOSIGNAL) < 0) {
-                struct pollfd pfd = { .fd = watch->fd, .events = POLLOUT };
+        send_frame(watch, &frame, fd);
+}
 
-                if (errno != EAGAIN || poll(&pfd, 1, WAIT_DEFAULT / NSEC_PER_MSEC) != 1)
-                        fail_msg("cannot send to gadgetd: %s", strerror(errno));
-        }
+void watch_send(struct watch *watch, enum message_type type, const void *msg) {
+        send_with_fd(watch, type, msg, -1);
+}
+
+void watch_add_root(struct watch *watch, struct msg_container_added added, const char *root) {
+        int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        added.has_root_fd = true;
+        send_with_fd(watch, MSG_CONTAINER_ADDED, &added, fd);
+        close(fd);
 }
 
 void watch_add(struct watch *watch, const struct msg_container_added *added) {

@@ -31,6 +31,9 @@ void watch_ready(struct watch *watch);
 
 void watch_send(struct watch *watch, enum message_type type, const void *msg);
 void watch_add(struct watch *watch, const struct msg_container_added *added);
+
+/* The same, with this directory as the container's root. */
+void watch_add_root(struct watch *watch, struct msg_container_added added, const char *root);
 void watch_remove(struct watch *watch, uint64_t mntns);
 
 /* The next message of gadgetd; MSG_NONE when none comes in time. It stays in watch->message. */

@@ -192,7 +192,7 @@
         X(attach_asking_program,  REQUEST, "--allow-unsafe")                                                             \
         X(attach_to_no_place,     REQUEST, "has no place of type 2 on the host")                                         \
         X(attach_interface_path,  REQUEST, "an interface whose name is none")                                            \
-        X(uprobe_into_secret,     REQUEST, "on a file that was never asked for")                                         \
+        X(uprobe_into_secret,     REQUEST, "for a file that was never asked for")                                         \
         X(target_without_name,    REQUEST, "does not name a file")                                                       \
         X(perf_unasked_id,       REQUEST, "whose id was never asked for")                                                \
         X(perf_of_process,       REQUEST, "is not for one CPU of the host")                                              \

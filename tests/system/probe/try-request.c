@@ -714,18 +714,18 @@ int try_attach_interface_path(void) {
  * there. */
 int try_uprobe_into_secret(void) {
         static const char secret[] = "/etc/shadow";
-        struct broker_pmu_request pmu = { .pmu = BROKER_PMU_UPROBE, .item = BROKER_PMU_TYPE };
-        struct broker_perf_open open = { .pid = -1 };
-        int type = wire_call(BROKER_PMU, &pmu, sizeof(pmu), NULL, 0);
+        struct broker_target target = { .what = BROKER_TARGET_ELF };
+        struct broker_uprobe uprobe = { .target = 1 };
 
-        if (type < 0 || wire_call(BROKER_TARGET, NULL, 0, secret, strlen(secret)) >= 0)
+        if (wire_call(BROKER_TARGET, &target, sizeof(target), secret, strlen(secret)) >= 0)
                 _exit(91);
-        open.type = (uint32_t)type;
-        return wire_call(BROKER_PERF_OPEN, &open, sizeof(open), secret, strlen(secret));
+        return wire_call(BROKER_UPROBE, &uprobe, sizeof(uprobe), NULL, 0);
 }
 
 int try_target_without_name(void) {
-        return wire_call(BROKER_TARGET, NULL, 0, NULL, 0);
+        struct broker_target target = { .what = BROKER_TARGET_ELF };
+
+        return wire_call(BROKER_TARGET, &target, sizeof(target), NULL, 0);
 }
 
 int try_pmu_unknown(void) {

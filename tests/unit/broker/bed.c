@@ -95,6 +95,14 @@ static struct object *add_map(struct broker *b, uint32_t type, uint32_t value_si
         return map;
 }
 
+static void add_target(struct broker *b) {
+        struct target *target = calloc(1, sizeof(*target));
+
+        assert_non_null(target);
+        *target = (struct target){ .id = 1, .path = strdup("/bin/true"), .fd = new_fd() };
+        b->targets = (struct target_table){ .items = target, .n = 1, .last_id = 1 };
+}
+
 void bed_init(struct bed *bed) {
         int fd;
 
@@ -111,6 +119,9 @@ void bed_init(struct bed *bed) {
         add_map(bed->broker, BPF_MAP_TYPE_PROG_ARRAY, 4);
         add_map(bed->broker, BPF_MAP_TYPE_HASH, 8)->map.is_filter = true;
         bed_add(bed->broker, OBJECT_PROG)->prog.type = BPF_PROG_TYPE_SOCKET_FILTER;
+        memcpy(add_map(bed->broker, BPF_MAP_TYPE_ARRAY, 8)->name, BROKER_USDT_MAP,
+               sizeof(BROKER_USDT_MAP));
+        add_target(bed->broker);
 }
 
 void bed_done(struct bed *bed) {
@@ -159,6 +170,10 @@ void make_prog_load(struct example *m) {
 }
 
 void make_good(struct example *m, enum broker_type type) {
+        const struct broker_target target = { .what = BROKER_TARGET_ELF };
+        const struct broker_uprobe uprobe = { .prog = PROG, .target = 1 };
+        const struct broker_map_elem spec = { .map = SPECS, .has_key = 1 };
+        const struct broker_target_next next = { .after = UINT64_MAX };
         struct broker_map_create create = { .map_type = BPF_MAP_TYPE_HASH,
                                             .key_size = 4,
                                             .value_size = 8,
@@ -220,7 +235,13 @@ void make_good(struct example *m, enum broker_type type) {
         case BROKER_ATTACH:
                 return make(m, type, &attach, sizeof(attach), "lo", 2);
         case BROKER_TARGET:
-                return make(m, type, NULL, 0, "/bin/true", 9);
+                return make(m, type, &target, sizeof(target), "/bin/true", 9);
+        case BROKER_TARGET_NEXT:
+                return make(m, type, &next, sizeof(next), NULL, 0);
+        case BROKER_UPROBE:
+                return make(m, type, &uprobe, sizeof(uprobe), NULL, 0);
+        case BROKER_USDT_SPEC:
+                return make(m, type, &spec, sizeof(spec), "key!value...", 12);
         case BROKER_ITER_CREATE:
                 pair.object = LINK;
                 return make(m, type, &pair, sizeof(pair), NULL, 0);

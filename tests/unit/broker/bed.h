@@ -14,7 +14,7 @@ extern size_t bed_log_size;          /* the verifier says so much, and refuses *
 extern union bpf_attr bed_last_link; /* what the last link was asked for with */
 
 /* Handles of what the broker of a bed has. */
-enum { MAP = 1, PROG, BTF, LINK, PERF, ARRAY, FILTER, SOCKET_PROG };
+enum { MAP = 1, PROG, BTF, LINK, PERF, ARRAY, FILTER, SOCKET_PROG, SPECS };
 
 struct bed {
         struct broker *broker;

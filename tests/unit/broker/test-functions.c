@@ -90,7 +90,7 @@ static void test_links(void **state) {
         /* zeta and one twin. */
         assert_int_equal(bed_last_link.link_create.kprobe_multi.cnt, 2);
         assert_int_equal(bed_last_link.link_create.kprobe_multi.flags, 0);
-        assert_string_equal(objects_find(&bed.broker->objects, SOCKET_PROG + 1)->hook,
+        assert_string_equal(objects_find(&bed.broker->objects, SPECS + 1)->hook,
                             "kprobe.multi/*t*");
         assert_int_equal(attach(&bed, BPF_TRACE_KPROBE_MULTI, BROKER_ATTACH_RETURN, "alpha", &err),
                          0);

@@ -85,11 +85,29 @@ int host_attach(const struct host_place *place) {
         return -EOPNOTSUPP;
 }
 
-int host_target(const char *name, char *path, size_t room) {
+uint32_t host_object(int placeholder_fd) {
+        return (uint32_t)placeholder_fd;
+}
+
+int host_target(uint64_t mntns, enum broker_target_what what, const char *name,
+                struct host_target *ret) {
         return -ENOENT;
 }
 
-void host_target_done(void) {}
+int host_container_next(struct host_container *c) {
+        return -ENOENT;
+}
+
+int host_uprobe_open(const struct host_uprobe *uprobe, uint32_t *ret_handle) {
+        return -EOPNOTSUPP;
+}
+
+void host_uprobe_close(uint32_t handle) {}
+
+int host_usdt_spec(uint32_t map, const void *key, size_t key_size, const void *value,
+                   size_t value_size) {
+        return -EOPNOTSUPP;
+}
 
 static int rig_id_name(const struct named_id *id, char *out, size_t room) {
         static const char *const names[_BROKER_ID_KIND_MAX][2] = {
