@@ -23,6 +23,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include <gadget/buffer.h>
 #include <gadget/macros.h>
 #include <gadget/sock.h>
 #include <gadget/syscall.h>
@@ -81,14 +82,15 @@ struct {
         __type(value, __s64);
 } holders SEC(".maps");
 
-/* A pointer that the verifier knows to be a socket becomes a number by going through here, and a
- * number may be read behind at any offset. */
-struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, __u64);
-} address SEC(".maps");
+/* A socket that found a map full: nobody will know whose it is. */
+struct refusal {
+        gadget_netns_id netns_id;
+        __u16 family;
+        __u16 proto;
+        __u16 port;
+};
+GADGET_TRACER_MAP(refusals, 4096);
+GADGET_TRACER(refused, refusals, refusal);
 
 /* Written at each reading of `expired`. */
 struct expiry {
@@ -99,15 +101,13 @@ GADGET_ITER(existing, expiry, on_file);
 GADGET_ITER(expired, expiry, on_entry);
 GADGET_ITER_TARGET_MAP(on_entry, shared_sockets);
 
+/* A pointer that the verifier knows to be a socket may be read at some offsets only. Copied by a
+ * helper it is a number, and a number may be read behind at any. */
 static __always_inline const struct sock *plain(const void *sk) {
-        volatile __u64 *slot;
-        __u32 zero = 0;
+        const struct sock *copy = NULL;
 
-        slot = bpf_map_lookup_elem(&address, &zero);
-        if (!slot || !sk)
-                return NULL;
-        *slot = (__u64)sk;
-        return (const struct sock *)*slot;
+        bpf_probe_read_kernel(&copy, sizeof(copy), &sk);
+        return copy;
 }
 
 /* false when it has no port, or is no socket of a kind that gadgets ask for. */
@@ -120,6 +120,18 @@ static __always_inline bool key_of(const struct sock *sk, struct socket_key *key
         key->port = BPF_CORE_READ(sk, __sk_common.skc_num);
         key->netns = gadget_sock_netns(sk);
         return key->port != 0 && (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP);
+}
+
+static __always_inline void refuse(void *ctx, const struct socket_key *key) {
+        struct refusal *refusal = gadget_reserve_buf(&refusals, sizeof(*refusal));
+
+        if (!refusal)
+                return; /* counted */
+        refusal->netns_id = key->netns;
+        refusal->family = key->family;
+        refusal->proto = key->proto;
+        refusal->port = key->port;
+        gadget_submit_buf(ctx, &refusals, refusal, sizeof(*refusal));
 }
 
 static __always_inline void count_holder(const struct socket_key *key, __s64 by) {
@@ -185,7 +197,8 @@ static __always_inline void describe(struct socket_value *value, const struct so
 
 /* The task has the socket's port. Whoever is noted for it already stays if he is the same process;
  * with `is_guest`, he stays as the one whose port it is. */
-static __always_inline void note(const struct sock *sk, struct task_struct *task, bool is_guest) {
+static __always_inline void note(void *ctx, const struct sock *sk, struct task_struct *task,
+                                 bool is_guest) {
         struct socket_value value = {}, *old;
         struct socket_key key;
         bool is_live;
@@ -203,34 +216,35 @@ static __always_inline void note(const struct sock *sk, struct task_struct *task
                 return; /* it is about to be gone */
         if (is_live && is_guest)
                 value.sock = old->sock;
-        bpf_map_update_elem(&shared_sockets, &key, &value, BPF_ANY);
+        if (bpf_map_update_elem(&shared_sockets, &key, &value, BPF_ANY) < 0)
+                refuse(ctx, &key);
 }
 
-static __always_inline void note_current(const struct sock *sk, bool is_guest) {
-        note(sk, (struct task_struct *)bpf_get_current_task(), is_guest);
+static __always_inline void note_current(void *ctx, const struct sock *sk, bool is_guest) {
+        note(ctx, sk, (struct task_struct *)bpf_get_current_task(), is_guest);
 }
 
 SEC("cgroup/post_bind4")
 int on_bind4(struct bpf_sock *ctx) {
-        note_current(plain(ctx), false);
+        note_current(ctx, plain(ctx), false);
         return 1;
 }
 
 SEC("cgroup/post_bind6")
 int on_bind6(struct bpf_sock *ctx) {
-        note_current(plain(ctx), false);
+        note_current(ctx, plain(ctx), false);
         return 1;
 }
 
 SEC("cgroup/sendmsg4")
 int on_sendmsg4(struct bpf_sock_addr *ctx) {
-        note_current(plain(ctx->sk), false);
+        note_current(ctx, plain(ctx->sk), false);
         return 1;
 }
 
 SEC("cgroup/sendmsg6")
 int on_sendmsg6(struct bpf_sock_addr *ctx) {
-        note_current(plain(ctx->sk), false);
+        note_current(ctx, plain(ctx->sk), false);
         return 1;
 }
 
@@ -246,47 +260,47 @@ int on_release(struct bpf_sock *ctx) {
 SEC("sockops")
 int on_sockops(struct bpf_sock_ops *ctx) {
         if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
-                note_current(plain(ctx->sk), false);
+                note_current(ctx, plain(ctx->sk), false);
         return 1;
 }
 
 SEC("raw_tp/inet_sock_set_state")
 int BPF_PROG(on_state, const struct sock *sk, int old, int new) {
         if (new == BPF_TCP_LISTEN)
-                note_current(sk, false);
+                note_current(ctx, sk, false);
         return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_connect")
 int on_exit_connect(struct syscall_trace_exit *ctx) {
-        note_current(gadget_sock_of_fd(gadget_syscall_arg(gadget_syscall_regs(), 0)), false);
+        note_current(ctx, gadget_sock_of_fd(gadget_syscall_arg(gadget_syscall_regs(), 0)), false);
         return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_accept")
 int on_exit_accept(struct syscall_trace_exit *ctx) {
         if (ctx->ret >= 0)
-                note_current(gadget_sock_of_fd(ctx->ret), true);
+                note_current(ctx, gadget_sock_of_fd(ctx->ret), true);
         return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_accept4")
 int on_exit_accept4(struct syscall_trace_exit *ctx) {
         if (ctx->ret >= 0)
-                note_current(gadget_sock_of_fd(ctx->ret), true);
+                note_current(ctx, gadget_sock_of_fd(ctx->ret), true);
         return 0;
 }
 
 /* Sockets that io_uring has connected. */
 SEC("kprobe/udp_sendmsg")
 int BPF_KPROBE(on_udp_sendmsg, const struct sock *sk) {
-        note_current(sk, false);
+        note_current(ctx, sk, false);
         return 0;
 }
 
 SEC("kprobe/udpv6_sendmsg")
 int BPF_KPROBE(on_udpv6_sendmsg, const struct sock *sk) {
-        note_current(sk, false);
+        note_current(ctx, sk, false);
         return 0;
 }
 
@@ -308,7 +322,7 @@ int on_file(struct bpf_iter__task_file *ctx) {
             BPF_CORE_READ(sk, __sk_common.skc_state) != BPF_TCP_LISTEN)
                 hold(sk, &key);
         else
-                note(sk, task, old && old->deletion_timestamp == 0);
+                note(ctx, sk, task, old && old->deletion_timestamp == 0);
         return 0;
 }
 

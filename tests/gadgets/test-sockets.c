@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -159,7 +160,8 @@ static int get_ports(void *arg) {
         if (listen(listener, 4) < 0)
                 return -1;
         /* Without bind(). */
-        client = connected(SOCK_STREAM, "127.0.0.1", ask(listener));
+        if (connected(SOCK_STREAM, "127.0.0.1", ask(listener)) < 0)
+                return -1;
         put(q, accept(listener, NULL, NULL));
         return 0;
 }
@@ -510,6 +512,54 @@ static void test_not_written(void **state) {
         env_stop(env);
 }
 
+#define SOCKETS_MAX 16384 /* of the map */
+
+static int hold_too_many(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < SOCKETS_MAX + 200)
+                return 77;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 77;
+        for (int i = 0; i < SOCKETS_MAX + 100; i++)
+                if (bound(SOCK_DGRAM, "127.0.0.1") < 0)
+                        return 1;
+        return 0;
+}
+
+/* Each socket that finds no room is an event of the enricher. */
+static void test_full(void **state) {
+        struct env *env = *state;
+        struct run *run;
+        json_t *row;
+        struct stat st;
+        int status;
+        pid_t pid;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        env_ctl(env, 0, "run", OBJECT("socket_owner"), "-d", "--name", "t", "--host", NULL);
+        env_wait_state(env, "t", "running");
+        run = env_run(env, "attach", "socket-enricher", "--tail", "all", "--fields",
+                      "refused:netns_id,family,proto,port", "-o", "json", NULL);
+        pid = fork();
+        if (pid == 0)
+                _exit(hold_too_many());
+        assert_int_equal(wait_child(pid, WAIT_DEFAULT, &status), 0);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+                test_unmet("nofile", "a process may not open 16584 files");
+        assert_int_equal(status, 0);
+        row = run_wait_row(run, "proto", "17");
+        assert_int_equal(stat("/proc/self/ns/net", &st), 0);
+        assert_int_equal(row_int(row, "family"), AF_INET);
+        assert_int_equal(row_int(row, "netns_id"), st.st_ino);
+        env_ctl(env, 0, "stop", "t", NULL);
+        run_exit(run);
+        env_stop(env);
+}
+
 /* --- packets --- */
 
 static int send_packets(void *arg) {
@@ -562,5 +612,6 @@ static const struct CMUnitTest tests[] = {
         POD_TEST(test_lost),
         POD_TEST(test_not_written),
         POD_TEST(test_packets),
+        POD_TEST(test_full),
 };
 TEST_MAIN("gadget-sockets", tests)
