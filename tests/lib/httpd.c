@@ -66,6 +66,7 @@ const char *const httpd_lie_names[_LIE_MAX] = {
 #define UPLOADS_MAX 64
 
 struct httpd {
+        struct httpd *next; /* of those that have ended */
         enum httpd_lie lie;
         int fd;
         uint16_t port;
@@ -586,6 +587,8 @@ struct httpd *httpd_new(enum httpd_lie lie) {
 }
 
 /* The memory stays: a slow answer may still be using it. */
+static struct httpd *ended;
+
 struct httpd *httpd_free(struct httpd *h) {
         if (!h)
                 return NULL;
@@ -593,6 +596,8 @@ struct httpd *httpd_free(struct httpd *h) {
         shutdown(h->fd, SHUT_RDWR);
         pthread_join(h->thread, NULL);
         close(h->fd);
+        h->next = ended;
+        ended = h;
         return NULL;
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # san.sh ASAN-BUILD BUILD: the tests that mean something under a sanitizer. Broker and worker are static and live where nothing of
-# the host is, so they come from BUILD; gadgetd, gadgetctl and the tests themselves are instrumented.
+# the host is, and a fetcher has no address space for shadows, so they come from BUILD; gadgetd, gadgetctl and the tests themselves are instrumented.
 set -u
 asan=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
 lib=$(cd "$(dirname "$0")" && pwd)
@@ -12,9 +12,10 @@ if [ "$(id -u)" = 0 ]; then
         "$lib/stage.sh" "$asan" && "$lib/stage.sh" "$build" || exit 1
         rm -rf "$asan/stage-san"
         cp -a "$asan/stage" "$asan/stage-san"
-        cp "$build"/stage/usr/libexec/gadgetd/gadget-{broker,worker} "$asan/stage-san/usr/libexec/gadgetd/"
+        cp "$build"/stage/usr/libexec/gadgetd/gadget-{broker,worker,fetch} "$asan/stage-san/usr/libexec/gadgetd/"
         GADGET_TEST_STAGE=$asan/stage-san meson test -C "$asan" --no-rebuild --print-errorlogs --logbase san-system -t 3 \
-                test-run test-ledger test-faults test-hostile test-privs test-images gadget-trace-open gadget-trace-exec
+                test-run test-ledger test-faults test-hostile test-privs test-images gadget-trace-open gadget-trace-exec \
+                registry-pull registry-access registry-signatures registry-store registry-hostile-registry
         logs+=("$asan/meson-logs/san-system.json")
 fi
 exec python3 "$lib/report.py" "${logs[@]}"
