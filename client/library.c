@@ -1,41 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The installed interface (gadget/client.h) on top of a connection: one gadget, one row at a time.
  */
-#include "client/library.h"
+#include "client/library-client.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "base/clock.h"
 #include "gadget/event-ring.h"
 
 #define TEXT_MAX (1u << 20)
-
-struct gadget_client {
-        char *name;
-        struct connection *connection;
-        struct schema *schema;
-        struct error err;
-        char id[80];
-        uint32_t stream;
-        uint32_t stop_id;
-        bool is_running; /* there is a stream */
-        bool is_owner;
-        bool is_stopping;
-        bool is_done;
-        char cause[32];
-        /* the frame that rows are being taken from: */
-        uint32_t source;
-        struct bytes rows;
-        uint64_t array;
-        uint64_t arrays[LIMIT_STREAMS_MAX];
-        bool has_row;
-        struct row row;
-        struct format_clock clock;
-        char **texts; /* handed out for this row */
-        size_t n_texts;
-        uint64_t lost[LIMIT_STREAMS_MAX];
-};
 
 struct gadget_client *gadget_client_new(const char *name) {
         struct gadget_client *client = calloc(1, sizeof(*client));
@@ -43,11 +19,15 @@ struct gadget_client *gadget_client_new(const char *name) {
         if (!client)
                 return NULL;
         client->name = strdup(name ? name : "libgadget");
-        if (!client->name) {
-                free(client);
-                return NULL;
-        }
-        return client;
+        client->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+        client->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        client->begun = (struct client_request){ .object = BUF_INIT(LIMIT_OBJECT_SIZE_MAX),
+                                                 .definition = BUF_INIT(LIMIT_DEFINITION_SIZE_MAX),
+                                                 .params = BUF_INIT(LIMIT_CLIENT_FRAME_MAX) };
+        if (client->name && client->poll_fd >= 0 && client->timer_fd >= 0)
+                return client;
+        gadget_client_free(client);
+        return NULL;
 }
 
 static void forget_texts(struct gadget_client *client) {
@@ -62,6 +42,7 @@ void gadget_client_free(struct gadget_client *client) {
         forget_texts(client);
         free(client->texts);
         connection_free(client->connection);
+        client_start_done(client);
         schema_free(client->schema);
         free(client->name);
         free(client);
@@ -71,19 +52,9 @@ const char *gadget_client_error(const struct gadget_client *client) {
         return client->err.msg;
 }
 
-int gadget_client_connect(struct gadget_client *client, const char *path) {
-        if (client->connection)
-                return error_set(&client->err, ERROR_INVALID, -EISCONN, "connected already");
-        if (!path)
-                path = getenv("GADGETD_SOCKET");
-        if (!path || !path[0])
-                path = GADGET_RUNDIR "/gadgetd.sock";
-        client->err = (struct error){ 0 };
-        return connection_open(path, client->name, -1, &client->connection, &client->err);
-}
-
 void gadget_client_use(struct gadget_client *client, struct connection *take_connection) {
         client->connection = take_connection;
+        (void)client_watch(client);
 }
 
 const struct schema *gadget_client_schema(const struct gadget_client *client) {
@@ -94,104 +65,12 @@ const struct row *gadget_client_row(const struct gadget_client *client) {
         return client->has_row ? &client->row : NULL;
 }
 
-/* 0 when a gadget can be started. */
-static int check_free(struct gadget_client *client) {
-        client->err = (struct error){ 0 };
-        if (!client->connection)
-                return error_set(&client->err, ERROR_INVALID, -ENOTCONN,
-                                 "gadget_client_connect() comes first");
-        if (client->is_running)
-                return error_set(&client->err, ERROR_INVALID, -EBUSY,
-                                 "this client has a gadget: use another one");
-        return 0;
-}
-
-static int attach(struct gadget_client *client, const char *instance, uint64_t tail) {
-        struct req_instance_attach request = { .instance = instance, .tail = tail };
-        struct rep_instance_attach reply;
-        int r;
-
-        r = connection_call(client->connection, METHOD_INSTANCE_ATTACH, &request, &reply,
-                            &client->err);
-        if (r < 0)
-                return r;
-        client->stream = reply.stream;
-        snprintf(client->id, sizeof(client->id), "%s", reply.id);
-        r = schema_new(reply.schema, &client->schema, &client->err);
-        client->is_running = r == 0;
-        return r;
-}
-
-int gadget_client_attach(struct gadget_client *client, const char *instance, uint64_t tail) {
-        int r = check_free(client);
-
-        return r < 0 ? r : attach(client, instance, tail);
-}
-
-static int encode_params(const struct gadget_client_param *params, size_t n, struct buf *b) {
-        uint8_t *p = buf_reserve(b, MP_HEADER_MAX);
-
-        if (!p || n > LIMIT_PARAMS_MAX)
-                return -E2BIG;
-        b->len = (size_t)(mp_put_map(p, (uint32_t)n) - b->data);
-        for (size_t i = 0; i < n; i++) {
-                size_t n_key = strlen(params[i].key), n_value = strlen(params[i].value);
-
-                if (n_key > LIMIT_PARAM_KEY_MAX || n_value > LIMIT_PARAM_VALUE_MAX)
-                        return -E2BIG;
-                p = buf_reserve(b, n_key + n_value + 2 * MP_HEADER_MAX);
-                if (!p)
-                        return -ENOMEM;
-                p = mp_put_str(p, params[i].key, (uint32_t)n_key);
-                p = mp_put_str(p, params[i].value, (uint32_t)n_value);
-                b->len = (size_t)(p - b->data);
-        }
-        return 0;
-}
-
-static int run(struct gadget_client *client, struct req_instance_run *request,
-               const struct gadget_client_param *params, size_t n_params) {
-        cleanup_buf struct buf encoded = BUF_INIT(LIMIT_CLIENT_FRAME_MAX);
-        struct rep_instance_run reply;
-        char id[80];
-        int r;
-
-        r = check_free(client);
-        if (r < 0)
-                return r;
-        r = encode_params(params, n_params, &encoded);
-        if (r < 0)
-                return error_set(&client->err, ERROR_LIMIT, r, "the parameters are too large");
-        request->params = BYTES(encoded.data, encoded.len);
-        request->host = true;
-        r = connection_call(client->connection, METHOD_INSTANCE_RUN, request, &reply, &client->err);
-        if (r < 0)
-                return r;
-        client->is_owner = true;
-        snprintf(id, sizeof(id), "%s", reply.id);
-        return attach(client, id, UINT64_MAX);
-}
-
-int gadget_client_run_image(struct gadget_client *client, const char *image,
-                            const struct gadget_client_param *params, size_t n_params) {
-        return run(client, &(struct req_instance_run){ .image = image }, params, n_params);
-}
-
-int gadget_client_run_object(struct gadget_client *client, const void *object, size_t n_object,
-                             const void *definition, size_t n_definition,
-                             const struct gadget_client_param *params, size_t n_params) {
-        return run(client,
-                   &(struct req_instance_run){ .object = BYTES(object, n_object),
-                                               .definition = BYTES(definition, n_definition) },
-                   params, n_params);
-}
-
 const char *gadget_client_id(const struct gadget_client *client) {
         return client->id;
 }
 
 int gadget_client_fd(const struct gadget_client *client) {
-        return client->connection ? connection_fd(client->connection) : -1;
+        return client->connection || client->is_away ? client->poll_fd : -1;
 }
 
 /* --- what arrives --- */
@@ -237,7 +116,11 @@ static void on_done(struct gadget_client *client, const struct incoming *in) {
                                 break;
                         read_ledger(client, i, BYTES(start, r.pos - start));
                 }
-        client->is_done = true;
+        /* Who is patient waits for the next gadgetd: the end of this one's connection is near. */
+        client->is_done = !(str_eq(client->cause, "shutdown") && client->patience_ns > 0 &&
+                            !client->is_stopping && client->begun.path);
+        if (!client->is_done)
+                client->cause[0] = '\0';
 }
 
 static int on_events(struct gadget_client *client, const struct incoming *in) {
@@ -297,7 +180,14 @@ int gadget_client_next(struct gadget_client *client) {
                         return r;
                 if (client->is_done)
                         return -ENODATA;
+                if (client->is_away) {
+                        r = client_return(client);
+                        if (r < 0 || client->is_away)
+                                return r;
+                }
                 r = connection_next(client->connection, &in, &client->err);
+                if (r < 0 && client_lose(client))
+                        continue;
                 if (r <= 0)
                         return r;
                 r = on_incoming(client, &in);
@@ -451,7 +341,7 @@ const char *gadget_client_field(const struct gadget_client *client, const char *
 }
 
 uint64_t gadget_client_lost(const struct gadget_client *client) {
-        uint64_t sum = 0;
+        uint64_t sum = client->lost_before;
 
         for (size_t i = 0; i < ARRAY_SIZE(client->lost); i++)
                 sum += client->lost[i];
@@ -464,6 +354,10 @@ int gadget_client_stop(struct gadget_client *client) {
 
         if (!client->is_running || client->is_done || client->is_stopping)
                 return 0;
+        if (client->is_away) { /* and nothing of it is left */
+                client->is_done = true;
+                return 0;
+        }
         r = connection_send(client->connection, METHOD_INSTANCE_STOP, &request, &client->stop_id,
                             &client->err);
         client->is_stopping = r == 0;

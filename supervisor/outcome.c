@@ -35,6 +35,8 @@ const char *outcome_cause_name(const struct outcome *outcome) {
                 return "";
         case CAUSE_STOPPED:
                 return "stopped";
+        case CAUSE_SHUTDOWN:
+                return "shutdown";
         case CAUSE_TIMEOUT:
                 return "timeout";
         case CAUSE_FINISHED:

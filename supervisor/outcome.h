@@ -7,7 +7,8 @@
 
 enum outcome_cause {
         CAUSE_NONE,
-        CAUSE_STOPPED,  /* a user, or the end of gadgetd */
+        CAUSE_STOPPED,  /* by a user */
+        CAUSE_SHUTDOWN, /* gadgetd ends */
         CAUSE_TIMEOUT,  /* the time that the user gave */
         CAUSE_FINISHED, /* the gadget came to its end */
         CAUSE_FAILED,
@@ -25,7 +26,7 @@ void outcome_wish(struct outcome *outcome, enum outcome_cause cause);
 /* Notes a failure; only the first counts. detail (cut at the front) may be NULL. */
 void outcome_fail(struct outcome *outcome, const struct error *error, const char *detail);
 
-/* "stopped", "timeout", "finished", "failed", "" = not over. */
+/* "stopped", "shutdown", "timeout", "finished", "failed", "" = not over. */
 const char *outcome_cause_name(const struct outcome *outcome);
 
 void outcome_done(struct outcome *outcome);

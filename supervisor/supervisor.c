@@ -70,7 +70,7 @@ void supervisor_end(struct supervisor *sup, const char *why) {
         spare_end(sup);
         for (in = LIST_FIRST(&sup->instances); in; in = next) {
                 next = LIST_NEXT(in, link);
-                instance_stop(in, CAUSE_STOPPED);
+                instance_stop(in, CAUSE_SHUTDOWN);
         }
         supervisor_check_end(sup);
 }

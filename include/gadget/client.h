@@ -16,7 +16,7 @@
  * are independent. No signal handler is installed, and SIGPIPE is not raised. Units: times are
  * nanoseconds, of timestamps since the epoch; sizes are bytes; waits are milliseconds. A client has
  * one connection and at most one gadget. When gadgetd goes away the connection is over
- * (-ECONNRESET): this version does not reconnect.
+ * (-ECONNRESET), unless gadget_client_set_patience() says how long to wait for another one.
  */
 #pragma once
 
@@ -70,6 +70,31 @@ GADGET_CLIENT_API int gadget_client_run_object(struct gadget_client *client, con
  * past come first, as far as they are held. */
 GADGET_CLIENT_API int gadget_client_attach(struct gadget_client *client, const char *instance,
                                            uint64_t tail);
+
+/*
+ * Before a gadget is run: of which containers it tells. `key` and `value` as the options of
+ * `gadgetctl run`: "container", "container-id", "container-image", "container-digest", "runtimes",
+ * "k8s-namespace", "k8s-podname", "k8s-containername", each a list like "a,b,!c", and "host" with
+ * "true" or "false". Who chooses nothing gets everything, the host included; who chooses
+ * containers gets these only. -EINVAL: there is no such key.
+ */
+GADGET_CLIENT_API int gadget_client_select(struct gadget_client *client, const char *key,
+                                           const char *value);
+
+/*
+ * What happens when gadgetd ends or is restarted under a gadget that this client follows: for so
+ * many milliseconds (negative: for ever; 0, as it is at first: not at all) next() and wait() go on
+ * as if there were no rows, look for gadgetd again, and then begin again what was begun: the same
+ * image or object is run with the same parameters, the same instance is attached to once there is
+ * one of its name. The gadget is another one then, with another id and counters of its own: what
+ * happened in between is in no row and not counted; gadget_client_restarts() says that it happened.
+ * Fields are looked up by name again. -ECONNRESET from next() or wait() when the time is over;
+ * -EREMOTEIO when the gadget is refused.
+ */
+GADGET_CLIENT_API void gadget_client_set_patience(struct gadget_client *client, int timeout_ms);
+
+/* How often the gadget was begun again. */
+GADGET_CLIENT_API unsigned int gadget_client_restarts(const struct gadget_client *client);
 
 /* Id of the instance, 64 hex digits; "" before there is one. */
 GADGET_CLIENT_API const char *gadget_client_id(const struct gadget_client *client);
@@ -130,8 +155,8 @@ GADGET_CLIENT_API uint64_t gadget_client_lost(const struct gadget_client *client
 /* Asks gadgetd to stop the gadget; rows go on until gadget_client_next() says -ENODATA. */
 GADGET_CLIENT_API int gadget_client_stop(struct gadget_client *client);
 
-/* Why it is done: "stopped", "timeout", "finished" or "failed" (then gadget_client_error() says
- * more); "" before. */
+/* Why it is done: "stopped", "shutdown" (of gadgetd), "timeout", "finished" or "failed" (then
+ * gadget_client_error() says more); "" before. */
 GADGET_CLIENT_API const char *gadget_client_cause(const struct gadget_client *client);
 
 #ifdef __cplusplus

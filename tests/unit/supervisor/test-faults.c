@@ -251,7 +251,7 @@ static void test_sigterm_tells_clients(void **state) {
         bed_attach(peer, "victim", UINT64_MAX);
         run_signal(bed->daemon, SIGTERM);
         assert_true(peer_wait_done(peer, WAIT_DEFAULT));
-        assert_string_equal(peer->cause, "stopped");
+        assert_string_equal(peer->cause, "shutdown");
         assert_int_equal(peer->ledger.delivered, 77);
         assert_true(peer_wait_closed(peer, WAIT_DEFAULT));
         peer_free(peer);
