@@ -33,7 +33,7 @@ struct event {
         struct gadget_l4endpoint_t addr;
         gadget_errno error_raw;
         enum bind_options_set opts_raw;
-        __u32 bound_dev_if; /* 0 = any */
+        gadget_netif_index bound_dev_if_raw; /* 0 = any */
 };
 
 const volatile bool ignore_errors = true;
@@ -126,7 +126,7 @@ int on_exit_bind(struct syscall_trace_exit *ctx) {
                 gadget_sock_endpoints(sk, proto, &event->addr, &remote);
         event->error_raw = -ctx->ret;
         event->opts_raw = options_of(sk);
-        event->bound_dev_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+        event->bound_dev_if_raw = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
         gadget_submit_buf(ctx, &events, event, sizeof(*event));
         return 0;
 }

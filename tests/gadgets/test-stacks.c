@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "tests/lib/env.h"
+#include "tests/lib/pod.h"
 
 #define ENV_TEST(_test) cmocka_unit_test_setup_teardown(_test, env_setup, env_teardown)
 #define HERE TEST_BUILD_DIR "/tests/gadgets/"
@@ -268,6 +269,78 @@ static void test_hidden_files(void **state) {
         env_stop(env);
 }
 
+/* --- a container --- */
+
+struct orders {
+        int exe_fd;
+        int fds[2]; /* standard input and output */
+};
+
+static int execute(void *arg) {
+        static char name[] = "program";
+        static char *const args[] = { name, NULL }, *const environment[] = { NULL };
+        const struct orders *orders = arg;
+
+        dup2(orders->fds[0], STDIN_FILENO);
+        dup2(orders->fds[1], STDOUT_FILENO);
+        fexecve(orders->exe_fd, args, environment);
+        return 1;
+}
+
+static struct program start_in_pod(struct pod *pod) {
+        struct orders *orders = pod_shared(sizeof(*orders));
+        int in[2], out[2];
+        struct program p = { 0 };
+        char line[128];
+        ssize_t n;
+
+        orders->exe_fd = open(HERE "stack-program-static", O_RDONLY | O_CLOEXEC);
+        assert_true(orders->exe_fd >= 0);
+        assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+        orders->fds[0] = in[0];
+        orders->fds[1] = out[1];
+        p.pid = pod_start(pod, execute, orders);
+        close(in[0]);
+        close(out[1]);
+        close(orders->exe_fd);
+        n = read(out[0], line, sizeof(line) - 1);
+        assert_true(n > 0);
+        line[n] = '\0';
+        assert_int_equal(sscanf(line, "%" SCNx64 " %" SCNx64, &p.outer, &p.library), 2);
+        close(out[0]);
+        p.in_fd = in[1];
+        return p;
+}
+
+/* Not the whole host: the gadget sees processes of containers, and their files, alone. */
+static void test_container(void **state) {
+        struct env *env = *state;
+        struct program p;
+        struct run *run;
+        struct pod *pod;
+        json_t *row;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        test_needs(NEED_RUNC);
+        env_start(env, NULL);
+        pod = pod_new(env, "gt-stacks");
+        p = start_in_pod(pod);
+        env_ctl(env, 0, "run", OBJECT, "--detach", "--name", "t", "-c", "gt-stacks", COLLECT, NULL);
+        run = env_run(env, "attach", "t", "-o", "json", "--tail", "all", NULL);
+        act(&p);
+        row = wait_row(run, p.pid, 0);
+        assert_string_equal(row_str(row, "runtime.containerName"), "gt-stacks");
+        expect_names(row, named);
+        assert_true(address(row, 0) - p.library < FUNCTION_MAX);
+        json_decref(row);
+        stop_gadget(env, run);
+        close_fd(&p.in_fd);
+        pod_stop(pod);
+        env_stop(env);
+}
+
 /* Nobody asked for stacks: there is nothing of one, and the map is small. */
 static void test_not_collected(void **state) {
         struct env *env = *state;
@@ -355,7 +428,11 @@ static void test_ended(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_names),         ENV_TEST(test_nameless), ENV_TEST(test_hidden_files),
-        ENV_TEST(test_not_collected), ENV_TEST(test_ended),
+        ENV_TEST(test_names),
+        ENV_TEST(test_nameless),
+        ENV_TEST(test_hidden_files),
+        ENV_TEST(test_not_collected),
+        ENV_TEST(test_ended),
+        cmocka_unit_test_setup_teardown(test_container, env_setup, pod_teardown),
 };
 TEST_MAIN("gadget-stacks", tests)
