@@ -207,6 +207,58 @@ static void test_in_a_pod(void **state) {
         env_stop(env);
 }
 
+#define STARTS 20
+
+/* Containers whose first instruction is to ask: a program is there before they are. */
+static void test_first_packet(void **state) {
+        struct env *env = *state;
+        struct run *run;
+
+        needs();
+        env_start(env, NULL);
+        run = trace(env, "gt-first-*");
+        for (int i = 0; i < STARTS; i++) {
+                char id[32], number[8];
+                json_t *row;
+
+                snprintf(id, sizeof(id), "gt-first-%d", i);
+                snprintf(number, sizeof(number), "%x", 0x100 + i);
+                /* There is nobody who could answer. */
+                runc_run(env, id, "dns-query", "127.0.0.1", "53", "www.example.com", "1", number,
+                         NULL);
+                row = wait_message(run, 0x100 + i, "Q");
+                assert_string_equal(row_str(row, "runtime.containerName"), id);
+                json_decref(row);
+        }
+        assert_int_equal(count_rows(run), STARTS);
+        env_ctl(env, 0, "stop", "t", NULL);
+        env_stop(env);
+}
+
+static void test_tcp(void **state) {
+        struct env *env = *state;
+        struct run *run;
+        json_t *row;
+
+        needs();
+        env_start(env, NULL);
+        runc_start(env, "gt-tcp", NULL, "");
+        runc_server(env, "gt-tcp", "sink", "127.0.0.1", "53");
+        run = trace(env, "gt-tcp");
+        runc_act(env, "gt-tcp", "dns-tcp", "127.0.0.1", "53", "over.tcp", "4242", NULL);
+        row = wait_message(run, 0x4242, "Q");
+        assert_string_equal(row_str(row, "name"), "over.tcp");
+        assert_string_equal(row_str(row, "qtype"), "A");
+        assert_string_equal(row_str(row, "dst.proto"), "TCP");
+        assert_int_equal(row_int(row, "dst.port"), 53);
+        assert_string_equal(row_str(row, "proc.comm"), "netact");
+        /* Handshake, acknowledgements and the end are no messages. */
+        assert_int_equal(count_rows(run), 1);
+        json_decref(row);
+        env_ctl(env, 0, "stop", "t", NULL);
+        env_stop(env);
+}
+
 static void in_netns(struct env *env, const char *container, const char *command) {
         char text[256];
 
@@ -347,7 +399,8 @@ static void test_odd_messages(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_messages),           ENV_TEST(test_selection),    ENV_TEST(test_in_a_pod),
-        ENV_TEST(test_between_containers), ENV_TEST(test_odd_messages),
+        ENV_TEST(test_messages),     ENV_TEST(test_selection), ENV_TEST(test_in_a_pod),
+        ENV_TEST(test_first_packet), ENV_TEST(test_tcp),       ENV_TEST(test_between_containers),
+        ENV_TEST(test_odd_messages),
 };
 TEST_MAIN("gadget-trace-dns", tests)

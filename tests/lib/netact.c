@@ -198,6 +198,26 @@ static int run_dns_query(char **args) {
         return 0;
 }
 
+/* SERVER PORT NAME ID: asks for an address over TCP, where the length stands in front, and waits
+ * for the end. */
+static int run_dns_tcp(char **args) {
+        uint16_t id = (uint16_t)strtoul(args[3], NULL, 16);
+        uint8_t message[512] = { 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 1, 0, 0, 1 };
+        union address server;
+        socklen_t len = parse_address(args[0], args[1], &server);
+        int fd = socket(server.any.sa_family, SOCK_STREAM, 0);
+        size_t n = 2 + DNS_HEADER;
+
+        n += put_name(message + n, args[2]);
+        message[n + 1] = 1;
+        message[n + 3] = 1;
+        n += 4;
+        message[1] = (uint8_t)(n - 2);
+        if (fd < 0 || connect(fd, &server.any, len) < 0 || send(fd, message, n, 0) != (ssize_t)n)
+                return fail("query");
+        return read(fd, message, sizeof(message)) < 0 ? fail("read") : 0;
+}
+
 /* --- TLS --- */
 
 static uint8_t *put16(uint8_t *out, size_t value) {
@@ -259,7 +279,8 @@ static const struct {
 } verbs[] = {
         { "sleep", 0, run_sleep },         { "listen", 2, run_listen },
         { "sink", 2, run_sink },           { "dns-server", 1, run_dns_server },
-        { "dns-query", 5, run_dns_query }, { "tls-hello", 3, run_tls_hello },
+        { "dns-query", 5, run_dns_query }, { "dns-tcp", 4, run_dns_tcp },
+        { "tls-hello", 3, run_tls_hello },
 };
 
 int main(int argc, char **argv) {

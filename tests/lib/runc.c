@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 
@@ -24,14 +25,14 @@ static void make_rootfs(struct env *env, const char *id) {
 }
 
 /* network: a member of the list of namespaces, with its comma. */
-static void make_config(struct env *env, const char *id, const char *network,
+static void make_config(struct env *env, const char *id, const char *args, const char *network,
                         const char *annotations) {
         char json[4096];
         int n;
 
         n = snprintf(json, sizeof(json),
                      "{\"ociVersion\":\"1.0.2\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},"
-                     "\"args\":[\"/netact\",\"sleep\"],\"cwd\":\"/\",\"capabilities\":{"
+                     "\"args\":[\"/netact\"%s],\"cwd\":\"/\",\"capabilities\":{"
                      "\"bounding\":[\"CAP_NET_BIND_SERVICE\"],"
                      "\"effective\":[\"CAP_NET_BIND_SERVICE\"],"
                      "\"permitted\":[\"CAP_NET_BIND_SERVICE\"]}},"
@@ -40,7 +41,7 @@ static void make_config(struct env *env, const char *id, const char *network,
                      "\"source\":\"proc\"}],\"linux\":{\"cgroupsPath\":\"/gadget-test-%d-%s\","
                      "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
                      "%s{\"type\":\"ipc\"},{\"type\":\"uts\"}]}}",
-                     annotations, getpid(), id, network);
+                     args, annotations, getpid(), id, network);
         assert_true(n > 0 && (size_t)n < sizeof(json));
         assert_int_equal(write_file_atomic(AT_FDCWD, env_path(env, "/%s/config.json", id), json,
                                            (size_t)n, 0644),
@@ -85,11 +86,30 @@ void runc_start(struct env *env, const char *id, const char *pod, const char *an
                          "{\"type\":\"network\",\"path\":\"/proc/%d/ns/net\"},",
                          runc_pid(env, pod));
         make_rootfs(env, id);
-        make_config(env, id, network, annotations);
+        make_config(env, id, ",\"sleep\"", network, annotations);
         (void)is_listed(env, id); /* who asks for containers first starts gadget-watch */
         call(env, id, "run -d --pid-file pid");
         snprintf(slot_of(""), sizeof(running[0]), "%s", id);
         assert_true(WAIT_UNTIL(is_listed(env, id), WAIT_DEFAULT));
+}
+
+void runc_run(struct env *env, const char *id, ...) {
+        char args[512] = "", command[1024];
+        const char *arg;
+        va_list list;
+        size_t n = 0;
+
+        va_start(list, id);
+        while ((arg = va_arg(list, const char *)))
+                n += (size_t)snprintf(args + n, sizeof(args) - n, ",\"%s\"", arg);
+        va_end(list);
+        assert_true(n < sizeof(args));
+        make_rootfs(env, id);
+        make_config(env, id, args, "{\"type\":\"network\"},", "");
+        snprintf(command, sizeof(command),
+                 "cd %s && runc --root %s run %s >/dev/null 2>&1 </dev/null",
+                 env_path(env, "/%s", id), env_path(env, "/runc"), id);
+        assert_true(WIFEXITED(system(command)));
 }
 
 pid_t runc_pid(struct env *env, const char *id) {

@@ -12,6 +12,10 @@
  * JSON object, "" = none. */
 void runc_start(struct env *env, const char *id, const char *pod, const char *annotations);
 
+/* Makes one that is over at once: its first process is netact with these arguments. Whether that
+ * fails is its own affair. */
+void runc_run(struct env *env, const char *id, ...) __attribute__((sentinel));
+
 /* Runs netact inside; for a server waits until it is ready. */
 struct run *runc_server(struct env *env, const char *id, const char *verb, const char *arg1,
                         const char *arg2);
