@@ -57,8 +57,6 @@ static void test_shared_once(void **state) {
         container_fds_close(&cs, &b);
         assert_false(is_open(netns_fd));
         /* It was seen before it had its own. */
-        netns_fd = c.fds.netns->fd;
-        root_fd = c.fds.root_fd;
         take(&cs, &c, 9);
         assert_int_equal(c.fds.netns->id, 9);
         assert_int_equal(cs.n_fds, 2);
