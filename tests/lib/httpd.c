@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "gadget/api.h"
@@ -305,12 +306,23 @@ static void answer_layer(struct httpd *h, int fd, size_t from) {
                 put(fd, h->layer + from, n);
 }
 
+/* Retry-After as a number, then as a date. */
+static bool put_busy(struct httpd *h, int fd) {
+        char when[64] = "1";
+        time_t later = time(NULL) + 2;
+        struct tm tm;
+
+        if (h->lied++ > 0)
+                strftime(when, sizeof(when), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&later, &tm));
+        return put_text(fd,
+                        "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n"
+                        "Connection: close\r\n\r\n",
+                        when);
+}
+
 static bool lie_about_access(struct httpd *h, int fd, const char *request, bool has_bearer) {
-        if (h->lie == LIE_BUSY && h->lied < 2) {
-                h->lied++;
-                return put_text(fd, "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-                                    "Connection: close\r\n\r\n");
-        }
+        if (h->lie == LIE_BUSY && h->lied < 2)
+                return put_busy(h, fd);
         if (h->lie == LIE_LOGIN_LOOP)
                 return put_text(fd, "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
                                     "Content-Length: 0\r\nConnection: close\r\n\r\n");

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "image/signature.h"
 #include "image/store.h"
 #include "tests/lib/env.h"
 #include "tests/lib/httpd.h"
@@ -167,6 +168,36 @@ static void test_referrers(void **state) {
         httpd_free(httpd);
 }
 
+/* What is said to be a signature and is larger than one can be is not asked for; the image comes
+ * all the same, unsigned. */
+static void test_large_signatures_are_left(void **state) {
+        struct httpd *httpd = httpd_new(LIE_NONE);
+        char name[64], digest[DIGEST_TEXT_MAX], part[256], manifest[1024];
+        struct env *env = *state;
+
+        test_needs(NEED_ROOT);
+        env_start(env, NULL);
+        make_keys(env);
+        httpd_manifest_digest(httpd, digest);
+        digest[6] = '-';
+        snprintf(part, sizeof(part), "/manifests/%s.sig ", digest);
+        snprintf(manifest, sizeof(manifest),
+                 "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_MANIFEST
+                 "\",\"config\":{\"mediaType\":\"x\",\"digest\":\"sha256:%064d\",\"size\":2},"
+                 "\"layers\":[{\"mediaType\":\"" MEDIA_TYPE_SIMPLE_SIGNING
+                 "\",\"digest\":\"sha256:%064d\",\"size\":%u}]}",
+                 1, 2, SIGNATURE_PAYLOAD_MAX + 1);
+        httpd_serve(httpd, part, MEDIA_TYPE_MANIFEST, manifest, strlen(manifest));
+        snprintf(name, sizeof(name), "127.0.0.1:%u/r/thing:1", httpd_port(httpd));
+        env_ctl(env, 0, "pull", "--plain-http", name, NULL);
+        assert_true(httpd_saw(httpd, part));
+        snprintf(part, sizeof(part), "/blobs/sha256:%064d", 2);
+        assert_false(httpd_saw(httpd, part));
+        verify(env, 0, name, 4);
+        env_stop(env);
+        httpd_free(httpd);
+}
+
 /* Somebody else's referrer is in the registry's list: a push adds to the list, and takes nothing
  * out of it. A second push has nothing to add. */
 static void test_referrers_are_added(void **state) {
@@ -209,6 +240,7 @@ static const struct CMUnitTest tests[] = {
         ENV_TEST(test_tags),
         ENV_TEST(test_referrers),
         ENV_TEST(test_referrers_are_added),
+        ENV_TEST(test_large_signatures_are_left),
 };
 
 TEST_MAIN("registry-signatures", tests)
