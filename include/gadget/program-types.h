@@ -103,7 +103,7 @@ enum program_how {
         X("lsm.s/HOOK",              LSM,            BPF_LSM_MAC, DECIDES, BTF, "5.10", "bpf in the list of LSMs", "lsm_s", "6.1, 6.12", "as lsm") \
         X("lsm_cgroup/HOOK",         LSM,            BPF_LSM_CGROUP, DECIDES, CGROUP, "6.0", "bpf in the list of LSMs", "lsm_cgroup", "6.1, 6.12", "as lsm, for the root cgroup") \
         X("iter/TARGET",             TRACING,        BPF_TRACE_ITER, OBSERVES, ITER, "5.8", "BTF", "", "6.1, 6.12, 6.18, by `tests/gadgets/test-iterators` (task_file, ksym, bpf_map_elem)", "runs when its data source is read; the tests of snapshot_process and snapshot_socket show task, tcp and udp on 6.18") \
-        X("iter.s/TARGET",           TRACING,        BPF_TRACE_ITER, OBSERVES, ITER, "6.0", "BTF", "", "", "as iter") \
+        X("iter.s/TARGET",           TRACING,        BPF_TRACE_ITER, OBSERVES, ITER, "6.0", "BTF", "", "6.1, 6.12, 6.18, by `tests/gadgets/test-iterators` (task)", "as iter; may sleep") \
         X("syscall",                 SYSCALL,        0, NEVER,    NOTHING, "5.14", "", "", "", "it is run by a call of bpf(), and nobody calls") \
         X("xdp_devmap/NAME",         XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.8", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
         X("xdp.frags/devmap",        XDP,            BPF_XDP_DEVMAP, NEVER, NOTHING, "5.18", "", "", "", "it runs for packets that another program redirects by a map; gadgets redirect nothing") \
