@@ -43,7 +43,10 @@ static void add_instance(struct table *table, struct bytes item) {
         table_add(table, text);
         snprintf(text, sizeof(text), "%llu", (unsigned long long)object_uint(item, "lost"));
         table_add(table, object_get(item, "lost", &lost) ? text : "");
-        table_add(table, object_text(item, "message", text, sizeof(text)));
+        object_text(item, "message", text, sizeof(text));
+        if (text[0] == '\0')
+                object_text(item, "note", text, sizeof(text)); /* while it runs */
+        table_add(table, text);
 }
 
 int cmd_list(struct args *args) {
