@@ -35,7 +35,8 @@ static void counter_init(struct counter *c) {
                 { .code = BPF_ALU64 | BPF_MOV | BPF_X,
                   .dst_reg = BPF_REG_2,
                   .src_reg = BPF_REG_10 },
-                { .code = BPF_ALU64 | BPF_SUB | BPF_K, .dst_reg = BPF_REG_2, .imm = 4 },
+                /* BPF_ADD, which is 0 */
+                { .code = BPF_ALU64 | BPF_K, .dst_reg = BPF_REG_2, .imm = -4 },
                 { .code = BPF_LD | BPF_IMM | BPF_DW,
                   .dst_reg = BPF_REG_1,
                   .src_reg = BPF_PSEUDO_MAP_FD },
