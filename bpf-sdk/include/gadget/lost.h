@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <gadget/types.h>
+
 #include <bpf/bpf_helpers.h>
 
 #ifndef NULL
