@@ -3,9 +3,11 @@
  * Output injection: 200 000 random strings, biased towards what terminals and parsers act on,
  * through every renderer, as values and as names. No byte below 0x20 but newline, no DEL, no C1, no
  * bidirectional control, valid UTF-8 throughout; every line of JSON parses and gives valid text
- * back unchanged; YAML parses; CSV has its columns.
+ * back unchanged; YAML parses; CSV has its columns. And 100 000 random numbers, which JSON gives
+ * back exactly, or as null.
  */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <yaml.h>
 
@@ -293,6 +295,129 @@ static void test_values(void **state) {
         free(s);
 }
 
+/* --- numbers --- */
+
+static uint64_t random_u64(void) {
+        static const uint64_t edges[] = { 0,
+                                          1,
+                                          9,
+                                          10,
+                                          UINT32_MAX,
+                                          INT64_MAX,
+                                          (uint64_t)INT64_MAX + 1,
+                                          UINT64_MAX - 1,
+                                          UINT64_MAX,
+                                          UINT64_C(9007199254740993) }; /* 2^53 + 1 */
+
+        if (random_u32() % 4 == 0)
+                return edges[random_u32() % ARRAY_SIZE(edges)];
+        return ((uint64_t)random_u32() << 32 | random_u32()) >> random_u32() % 64;
+}
+
+/* Any bits: NaN, infinity and subnormal numbers among them. */
+static double random_double(void) {
+        static const double edges[] = { NAN, INFINITY, -INFINITY, 0, -0.0, 0.1, 1e308, 5e-324 };
+        uint64_t bits = (uint64_t)random_u32() << 32 | random_u32();
+        double d;
+
+        if (random_u32() % 4 == 0)
+                return edges[random_u32() % ARRAY_SIZE(edges)];
+        memcpy(&d, &bits, sizeof(d));
+        return d;
+}
+
+/* null for what JSON cannot say, else the very same number. */
+static void check_double(const json_t *value, double d) {
+        if (!isfinite(d)) {
+                assert_true(json_is_null(value));
+                return;
+        }
+        assert_true(json_is_number(value));
+        if (json_number_value(value) != d)
+                fail_msg("%.17g became %.17g", d, json_number_value(value));
+}
+
+struct number_row {
+        uint64_t u;
+        int64_t i;
+        double f;
+};
+
+static void check_numbers(const char *text, size_t n, const struct number_row *row) {
+        char line[1024], exact[128];
+        json_error_t error;
+        json_t *json;
+
+        assert_true(n < sizeof(line));
+        memcpy(line, text, n);
+        line[n] = '\0';
+        /* The parser's own integers end at 2^63. */
+        json = json_loads(line, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+        if (!json)
+                fail_msg("%s: %s", error.text, line);
+        snprintf(exact, sizeof(exact), "\"u\":%llu,\"i\":%lld,", (unsigned long long)row->u,
+                 (long long)row->i);
+        if (!strstr(line, exact))
+                fail_msg("no %s in %s", exact, line);
+        snprintf(exact, sizeof(exact), "\"us\":[%llu,%llu]", (unsigned long long)row->u,
+                 (unsigned long long)~row->u);
+        if (!strstr(line, exact))
+                fail_msg("no %s in %s", exact, line);
+        check_double(json_object_get(json, "f"), row->f);
+        check_double(json_array_get(json_object_get(json, "fs"), 0), row->f);
+        check_double(json_array_get(json_object_get(json, "fs"), 1), -row->f);
+        json_decref(json);
+}
+
+static void test_numbers(void **state) {
+        static const struct sample_field numbers[] = {
+                { "u", FIELD_UINT },
+                { "i", FIELD_INT },
+                { "f", FIELD_FLOAT },
+                { "us", FIELD_ARRAY, .elem = FIELD_UINT },
+                { "fs", FIELD_ARRAY, .elem = FIELD_FLOAT },
+                { "size_raw", FIELD_UINT, RENDER_BYTES, "size" },
+                { "took_raw", FIELD_UINT, RENDER_DURATION, "took" },
+        };
+        const struct sample_stream numeric = { "n", STREAM_TRACER, numbers, ARRAY_SIZE(numbers) };
+        cleanup_buf struct buf encoded = BUF_INIT(1 << 20);
+        struct render_options options = { .mode = OUTPUT_JSON };
+        struct renderer *renderer = NULL;
+        struct schema *schema = NULL;
+        struct out out;
+
+        sample_schema(&encoded, &numeric, 1, NULL, 0);
+        assert_int_equal(schema_new(BYTES(encoded.data, encoded.len), &schema, NULL), 0);
+        assert_int_equal(out_init(&out, -1, 4096), 0);
+        assert_int_equal(renderer_new(schema, &options, &out, &renderer, NULL), 0);
+        for (unsigned int i = 0; i < 100000; i++) {
+                cleanup_buf struct buf row = BUF_INIT(4096);
+                struct number_row want = { random_u64(), (int64_t)random_u64(), random_double() };
+
+                if (i % 2)
+                        want.i = -want.i;
+                sample_array(&row, ARRAY_SIZE(numbers));
+                sample_uint(&row, want.u);
+                sample_int(&row, want.i);
+                sample_double(&row, want.f);
+                sample_array(&row, 2);
+                sample_uint(&row, want.u);
+                sample_uint(&row, ~want.u);
+                sample_array(&row, 2);
+                sample_double(&row, want.f);
+                sample_double(&row, -want.f);
+                sample_uint(&row, want.u);
+                sample_uint(&row, want.u);
+                assert_non_null(buf_reserve(&row, RENDER_SLACK));
+                assert_int_equal(render_rows(renderer, 0, 0, BYTES(row.data, row.len)), 1);
+                check_numbers((char *)out.data, out_pending(&out), &want);
+                out.pos = out.data;
+        }
+        renderer_free(renderer);
+        schema_free(schema);
+        out_done(&out);
+}
+
 /* Names of fields, data sources and enums come from the gadget as well. */
 static void test_names(void **state) {
         for (uint32_t i = 0; i < 20000; i++) {
@@ -342,6 +467,7 @@ static void test_names(void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_names),
 };
 
