@@ -146,6 +146,7 @@ static void set_width(struct compiler *c, struct op *op, const struct column *co
         op->right = column->right;
         op->cut = c->options->terminal > 0 && column->ellipsis != ELLIPSIS_NONE;
         op->width = (uint16_t)MIN(column->width, (uint32_t)UINT16_MAX);
+        op->is_last = is_last;
         if (is_last && !column->right && !op->cut)
                 op->width = 0;
 }

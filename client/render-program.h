@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "client/column.h"
 #include "client/render.h"
+#include "client/screen.h"
 
 /* How text is made safe. */
 enum style {
@@ -45,7 +46,8 @@ struct op {
         uint16_t port_index; /* OP_ENDPOINT; UINT16_MAX = no port */
         uint16_t width;      /* padded to, 0 = not */
         bool right;
-        bool cut; /* to width */
+        bool cut;     /* to width */
+        bool is_last; /* nothing comes behind it: not padded */
         bool hex;
         int8_t precision;
         enum ellipsis ellipsis;
@@ -91,6 +93,7 @@ struct renderer {
         struct out *out;
         uint32_t on_screen; /* bit by data source: tables whose arrays were drawn (since the screen
                                was cleared) */
+        struct screen screen;
         struct render_options options;
         struct program programs[LIMIT_STREAMS_MAX];
         uint32_t n_programs;

@@ -209,7 +209,7 @@ static inline uint8_t *put_spaces(uint8_t *w, size_t n) {
 
 /* Spaces behind what takes n columns. */
 static inline uint8_t *pad(uint8_t *w, const struct op *op, size_t n) {
-        return op->width > n ? put_spaces(w, op->width - n) : w;
+        return op->width > n && !op->is_last ? put_spaces(w, op->width - n) : w;
 }
 
 /* Room for the rest of the row plus n. */
@@ -787,6 +787,11 @@ static inline __attribute__((always_inline)) int64_t run(struct renderer *render
                         return -EBADMSG;
                 if (program->is_array)
                         put_array_separator(renderer, source);
+                if (style == STYLE_TABLE && program->is_live &&
+                    !screen_take_line(&renderer->screen)) {
+                        renderer->screen.n_hidden++;
+                        continue;
+                }
                 put_row(renderer, program, elements, style);
         }
         return n;
@@ -810,6 +815,29 @@ static void put_header_of(struct renderer *renderer, uint32_t source) {
                 return;
         renderer->header_of = source;
         put_fixed(renderer, renderer->programs[source].header);
+        (void)screen_take_line(&renderer->screen);
+}
+
+/* --- the live screen --- */
+
+/* A row of bars takes many lines: such tables are shown whole. */
+static bool has_bars(const struct program *program) {
+        for (uint32_t i = 0; i < program->n_ops; i++)
+                if (program->ops[i].opcode == OP_HISTOGRAM)
+                        return true;
+        return false;
+}
+
+/* Tables that are drawn again and again share the screen. */
+static void begin_table(struct renderer *renderer, uint32_t source) {
+        uint32_t n_tables = 0;
+
+        for (uint32_t i = 0; i < renderer->n_programs; i++)
+                n_tables += renderer->programs[i].is_live;
+        if (has_bars(&renderer->programs[source]))
+                renderer->screen = SCREEN_NONE;
+        else
+                screen_begin(&renderer->screen, renderer->out->fd, MAX(n_tables, 1u));
 }
 
 /* Home, clear to the end of the screen. */
@@ -831,9 +859,14 @@ static void begin_array(struct renderer *renderer, uint32_t source) {
                 out_put(renderer->out, clear_screen, strlen(clear_screen));
                 renderer->header_of = UINT32_MAX;
                 renderer->on_screen = bit;
+                begin_table(renderer, source);
                 return;
         }
         if (renderer->on_screen != 0) {
+                if (renderer->options.clear_screen && renderer->programs[source].is_live) {
+                        begin_table(renderer, source);
+                        (void)screen_take_line(&renderer->screen);
+                }
                 out_put(renderer->out, "\n", 1);
                 renderer->header_of = UINT32_MAX;
         }
@@ -843,6 +876,8 @@ static void begin_array(struct renderer *renderer, uint32_t source) {
 static void end_array(struct renderer *renderer, uint32_t source) {
         const struct program *program = &renderer->programs[source];
 
+        if (program->is_live)
+                screen_tell_hidden(&renderer->screen, renderer->out);
         put_fixed(renderer, renderer->has_row[source] ? program->close : program->empty);
         renderer->has_row[source] = false;
 }
@@ -933,6 +968,7 @@ int renderer_new(const struct schema *schema, const struct render_options *optio
         renderer->out = out;
         renderer->options = *options;
         renderer->header_of = UINT32_MAX;
+        renderer->screen = SCREEN_NONE;
         renderer->scratch = BUF_INIT(SCRATCH_MAX);
         renderer->scratch2 = BUF_INIT(SCRATCH_MAX);
         r = compile_all(renderer, schema, columns, err);

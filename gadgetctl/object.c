@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gadgetctl/object.h"
 
+#include <time.h>
+
 #include <math.h>
 #include <strings.h>
 
@@ -344,6 +346,35 @@ static void print_hex(struct printer *p, struct bytes data) {
         print_text(p, BYTES(text, 2 * data.len));
 }
 
+/* Points in time travel as nanoseconds and are shown as images show theirs. */
+static const char *const time_keys[] = { "created", "ended" };
+
+static bool is_time(struct bytes key) {
+        for (size_t i = 0; i < ARRAY_SIZE(time_keys); i++)
+                if (bytes_eq(key, time_keys[i]))
+                        return true;
+        return false;
+}
+
+/* "2026-11-22T02:31:54Z"; null for what has not come yet. False when there is no such number. */
+static bool print_time(struct printer *p, struct mp_reader *r) {
+        struct mp_reader peek = *r;
+        struct mp_value v;
+        char text[64];
+        struct tm tm;
+        time_t t;
+
+        if (mp_read(&peek, &v) < 0 || v.type != MP_UINT)
+                return false;
+        *r = peek;
+        t = (time_t)(v.u / NSEC_PER_SEC);
+        if (v.u > 0 && gmtime_r(&t, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+                printer_text(p, text);
+        else
+                print_word(p, "null", 4);
+        return true;
+}
+
 static void print_next(struct printer *p, struct mp_reader *r) {
         const uint8_t *start = r->pos;
         struct mp_value v;
@@ -395,7 +426,8 @@ static void print_next(struct printer *p, struct mp_reader *r) {
                                 break;
                         }
                         printer_key_bytes(p, key);
-                        print_next(p, r);
+                        if (!is_time(key) || !print_time(p, r))
+                                print_next(p, r);
                 }
                 printer_end(p);
                 break;

@@ -97,6 +97,10 @@ static void test_detached_life(void **state) {
         assert_string_equal(row_str(item, "state"), "running");
         assert_memory_equal(row_str(item, "id"), run_out(run), 64);
         assert_non_null(strstr(row_str(item, "image"), "trace_exec"));
+        /* Times are text, as those of images. */
+        assert_int_equal(strlen(row_str(item, "created")), strlen("2026-11-22T02:31:54Z"));
+        assert_int_equal(row_str(item, "created")[10], 'T');
+        assert_true(json_is_null(row_get(item, "ended")));
         json_decref(list);
 
         shown = act_show(env, "e");

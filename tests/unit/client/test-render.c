@@ -2,6 +2,7 @@
 #include "client/render.h"
 
 #include <math.h>
+#include <pty.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -492,6 +493,59 @@ static void test_screen(void **state) {
         forget();
 }
 
+/* Rows drawn on a terminal of so many lines: how many newlines come, and what the last line says.
+ */
+static unsigned int lines_on_terminal(uint32_t n_streams, unsigned int lines, uint32_t n_rows,
+                                      const char *last) {
+        static const struct sample_stream streams[] = {
+                { "a", STREAM_MAP, counter_fields, 2 },
+                { "b", STREAM_MAP, counter_fields, 2 },
+        };
+        const struct render_options options = { .mode = OUTPUT_COLUMNS, .clear_screen = true };
+        struct winsize size = { .ws_row = (unsigned short)lines, .ws_col = 80 };
+        cleanup_buf struct buf encoded = BUF_INIT(1 << 20), rows = counter_rows(n_rows);
+        cleanup_close int master = -1, terminal = -1;
+        struct renderer *renderer = NULL;
+        struct schema *schema = NULL;
+        unsigned int n_lines = 0;
+        char text[8192];
+        struct out out;
+        ssize_t n;
+
+        assert_int_equal(openpty(&master, &terminal, NULL, NULL, &size), 0);
+        sample_schema(&encoded, streams, n_streams, NULL, 0);
+        assert_int_equal(schema_new(BYTES(encoded.data, encoded.len), &schema, NULL), 0);
+        assert_int_equal(out_init(&out, terminal, OUT_SIZE), 0);
+        assert_int_equal(renderer_new(schema, &options, &out, &renderer, NULL), 0);
+        assert_non_null(buf_reserve(&rows, RENDER_SLACK));
+        for (uint32_t i = 0; i < n_streams; i++)
+                assert_int_equal(render_rows(renderer, i, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END,
+                                             BYTES(rows.data, rows.len)),
+                                 n_rows);
+        assert_int_equal(out_flush(&out), 0);
+        n = read(master, text, sizeof(text) - 1);
+        assert_true(n > 0);
+        text[n] = '\0';
+        for (ssize_t i = 0; i < n; i++)
+                n_lines += text[i] == '\n';
+        if (!strstr(text, last))
+                fail_msg("no '%s' in '%s'", last, text);
+        renderer_free(renderer);
+        schema_free(schema);
+        out_done(&out);
+        return n_lines;
+}
+
+/* A table that is longer than the terminal keeps its names in sight. */
+static void test_screen_is_not_passed(void **state) {
+        assert_int_equal(lines_on_terminal(1, 24, 5, " 4\r\n"), 6);
+        assert_int_equal(lines_on_terminal(1, 8, 5, " 4\r\n"), 6);
+        assert_int_equal(lines_on_terminal(1, 6, 5, "(2 more rows)"), 5);
+        assert_int_equal(lines_on_terminal(1, 24, 100, "(79 more rows)"), 23);
+        assert_int_equal(lines_on_terminal(2, 24, 100, "more rows)"), 22);
+        assert_int_equal(lines_on_terminal(1, 4, 2, "(1 more row)"), 3);
+}
+
 /* --- histograms --- */
 
 static const struct sample_field latency_fields[] = {
@@ -778,6 +832,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_several_sources),
         cmocka_unit_test(test_screen),
+        cmocka_unit_test(test_screen_is_not_passed),
         cmocka_unit_test(test_histograms),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_deep_name),
