@@ -9,9 +9,11 @@
 
 /* What stands between parts that may be for different data sources; "" = there is one part. */
 static const char *const separators[_RUN_OPTION_MAX] = {
-        [RUN_OPTION_FILTER] = ",",      [RUN_OPTION_FILTER_EXPR] = ";", [RUN_OPTION_SORT] = ";",
-        [RUN_OPTION_MAX_ENTRIES] = ",", [RUN_OPTION_INTERVAL] = ",",    [RUN_OPTION_COUNT] = ",",
+        [RUN_OPTION_FILTER] = ",",      [RUN_OPTION_FILTER_EXPR] = ";",
+        [RUN_OPTION_SORT] = ";",        [RUN_OPTION_MAX_ENTRIES] = ",",
+        [RUN_OPTION_INTERVAL] = ",",    [RUN_OPTION_COUNT] = ",",
         [RUN_OPTION_KEEP] = ",",        [RUN_OPTION_IFACE] = "",
+        [RUN_OPTION_PERF_BUFFERS] = "",
 };
 
 /* The length of the first part: a separator behind a backslash, or within the quotes of an
@@ -85,6 +87,7 @@ static const struct {
         [RUN_OPTION_INTERVAL] = { ARRAYS, "it is not read at intervals" },
         [RUN_OPTION_COUNT] = { ARRAYS, "its reads are not counted" },
         [RUN_OPTION_KEEP] = { KIND(MAP) | KIND(HISTOGRAM), "it has no entries that could stay" },
+        [RUN_OPTION_PERF_BUFFERS] = { KIND(TRACER), "it has no buffer of events" },
 };
 
 static const char *const kind_texts[_STREAM_KIND_MAX] = {

@@ -49,6 +49,8 @@ static const struct {
         { ITERATOR, "--max-entries", "nosuch:1", "max-entries: there is no data source 'nosuch'" },
         { ITERATOR, "--count", "many", "count: 'many' is not a number" },
         { MAP, "--keep=perhaps", NULL, "'perhaps' is neither true nor false" },
+        { MAP, "--perf-buffers", NULL, "perf-buffers: data source 'syscalls' is a map" },
+        { TRACER, "--perf-buffers=perhaps", NULL, "'perhaps' is neither true nor false" },
         { MAP, "--sort", "nosuch", "has no field 'nosuch'" },
         { HISTOGRAM, "--iface", "lo", "iface: no program of the gadget" },
 };
