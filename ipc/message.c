@@ -125,6 +125,7 @@ static const struct field container_added_fields[] = {
         F_STR(struct msg_container_added, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
         F_STR(struct msg_container_added, k8s_labels, 0, LIMIT_CONTAINER_LABELS_MAX, "Labels of its pod, as a=b,c=d."),
         F_STR(struct msg_container_added, k8s_sandbox, 0, LIMIT_CONTAINER_TEXT_MAX, "Id of its pod's sandbox."),
+        F_STR(struct msg_container_added, containerd_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Namespace that containerd has it in."),
         F_BOOL(struct msg_container_added, has_netns_fd, 0, "The first fd is its network namespace."),
         F_BOOL(struct msg_container_added, has_root_fd, 0, "The last fd is its root directory."),
 };
@@ -181,6 +182,26 @@ static const struct field shared_map_fields[] = {
         F_STR(struct msg_shared_map, message, 0, 1024, "Why there is no map."),
 };
 
+static const struct field ask_fields[] = {
+        F_U32(struct msg_ask, job, REQUIRED, UINT32_MAX, "Number of the question."),
+        F_U32(struct msg_ask, api, 0, _API_MAX - 1, "Which runtime's API."),
+        F_STR(struct msg_ask, id, REQUIRED, LIMIT_CONTAINER_TEXT_MAX, "Id of the container."),
+        F_STR(struct msg_ask, sandbox, 0, LIMIT_CONTAINER_TEXT_MAX, "Id of its pod's sandbox."),
+        F_STR(struct msg_ask, namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Namespace that containerd has it in."),
+};
+
+static const struct field asked_fields[] = {
+        F_U32(struct msg_asked, job, REQUIRED, UINT32_MAX, "Number of the question."),
+        F_U32(struct msg_asked, failure, 0, 4095, "errno of what failed."),
+        F_STR(struct msg_asked, name, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container."),
+        F_STR(struct msg_asked, image, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of its image."),
+        F_STR(struct msg_asked, digest, 0, LIMIT_CONTAINER_TEXT_MAX, "Digest of its image."),
+        F_STR(struct msg_asked, k8s_namespace, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes namespace."),
+        F_STR(struct msg_asked, k8s_pod, 0, LIMIT_CONTAINER_TEXT_MAX, "Kubernetes pod."),
+        F_STR(struct msg_asked, k8s_container, 0, LIMIT_CONTAINER_TEXT_MAX, "Name of the container in its pod."),
+        F_STR(struct msg_asked, k8s_labels, 0, LIMIT_CONTAINER_LABELS_MAX, "Labels of its pod, as a=b,c=d."),
+};
+
 const struct message_info message_types[_MSG_MAX] = {
         [MSG_NONE]    = { RECORD_EMPTY("none"), 0, 0 },
         [MSG_PREPARE] = { RECORD("prepare", struct msg_prepare, prepare_fields), PREPARE_FDS_MIN, PREPARE_FDS_MAX },
@@ -207,6 +228,8 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_CONTAINER_DONE]    = { RECORD("container-done", struct msg_container_done, container_done_fields), 0, 0 },
         [MSG_CONTAINER_WANT]    = { RECORD("container-want", struct msg_container_want, container_want_fields), 0, 0 },
         [MSG_CONTAINER_ALL]     = { RECORD_EMPTY("container-all"), 0, 0 },
+        [MSG_ASK]   = { RECORD("ask", struct msg_ask, ask_fields), ASK_FDS, ASK_FDS },
+        [MSG_ASKED] = { RECORD("asked", struct msg_asked, asked_fields), 0, 0 },
         [MSG_SHARED_MAP_OFFER]  = { RECORD_EMPTY("shared-map-offer"), 1, 1 },
         [MSG_SHARED_MAP_WANT]   = { RECORD_EMPTY("shared-map-want"), 0, 0 },
         [MSG_SHARED_MAP]        = { RECORD("shared-map", struct msg_shared_map, shared_map_fields), 0, 1 },

@@ -50,6 +50,9 @@ enum message_type {
         MSG_SHARED_MAP_WANT,  /* broker to gadgetd: its gadget reads it */
         MSG_SHARED_MAP,       /* gadgetd to broker, the answer, or ahead of START. fds: the map, or
                                 none */
+        /* gadgetd to gadget-ask and back */
+        MSG_ASK,   /* what a runtime knows of a container. fds: each connected to its API */
+        MSG_ASKED, /* one for each ASK */
         _MSG_MAX,
 };
 
@@ -198,8 +201,9 @@ struct msg_container_added {
         const char *k8s_container;
         const char *k8s_labels;  /* of the pod: "a=b,c=d" */
         const char *k8s_sandbox; /* id of the pod's sandbox */
-        bool has_netns_fd;       /* the first fd; not for the host's */
-        bool has_root_fd;        /* the last fd, O_PATH */
+        const char *containerd_namespace;
+        bool has_netns_fd; /* the first fd; not for the host's */
+        bool has_root_fd;  /* the last fd, O_PATH */
 };
 
 struct msg_container_removed {
@@ -255,6 +259,38 @@ struct msg_shared_map {
         const char *message; /* why there is none */
 };
 
+/* APIs of runtimes. */
+enum api {
+        API_DOCKER,
+        API_PODMAN,
+        API_CONTAINERD,
+        API_CRI,
+        _API_MAX,
+};
+
+#define ASK_FDS 2 /* a connection for each call: libcurl 7.88 cannot use one of HTTP/2 twice */
+
+struct msg_ask {
+        uint32_t job;
+        uint32_t api; /* enum api */
+        const char *id;
+        const char *sandbox;   /* of its pod */
+        const char *namespace; /* of containerd */
+};
+
+/* Texts are valid UTF-8 without control characters, as gadgetd checks again. */
+struct msg_asked {
+        uint32_t job;
+        uint32_t failure; /* errno; 0 = none. What it learnt before is there all the same */
+        const char *name;
+        const char *image;
+        const char *digest;
+        const char *k8s_namespace;
+        const char *k8s_pod;
+        const char *k8s_container;
+        const char *k8s_labels;
+};
+
 union message {
         struct msg_prepare prepare;
         struct msg_start start;
@@ -277,6 +313,8 @@ union message {
         struct msg_watch_pass watch_pass;
         struct msg_container_set container_set;
         struct msg_container_done container_done;
+        struct msg_ask ask;
+        struct msg_asked asked;
         struct msg_container_want container_want;
         struct msg_shared_map shared_map;
 };

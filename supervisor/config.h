@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "image/ref.h"
+#include "ipc/message.h"
 
 #define CONFIG_MIRRORS_MAX 4
 #define CONFIG_REGISTRIES_MAX 256
@@ -33,15 +34,6 @@ struct registry_config {
         size_t n_mirrors;
         bool is_plain_http;
         bool is_insecure;
-};
-
-/* Runtimes' APIs. */
-enum api {
-        API_DOCKER,
-        API_PODMAN,
-        API_CONTAINERD,
-        API_CRI,
-        _API_MAX,
 };
 
 struct containers_config {

@@ -38,6 +38,7 @@ static const size_t texts[] = {
         offsetof(struct msg_container_added, k8s_container),
         offsetof(struct msg_container_added, k8s_labels),
         offsetof(struct msg_container_added, k8s_sandbox),
+        offsetof(struct msg_container_added, containerd_namespace),
 };
 
 static char **text_at(struct msg_container_added *info, size_t i) {
@@ -78,6 +79,8 @@ static struct container *find(struct containers *cs, uint64_t mntns) {
 static void container_free(struct containers *cs, struct container *c) {
         LIST_REMOVE(c, link);
         cs->n--;
+        askers_forget(cs->askers, c->info.mntns);
+        answer_done(&c->answer);
         container_fds_close(cs, c);
         info_done(&c->info);
         free(c);
@@ -336,6 +339,64 @@ static bool make_room(struct containers *cs) {
         return true;
 }
 
+/* --- what runtimes' APIs say --- */
+
+/* A gadget that chooses by what is not known yet would miss the container's first exec. */
+static bool is_awaited(const struct containers *cs, const struct container *c) {
+        const struct instance *in;
+
+        LIST_FOREACH (in, &cs->sup->instances, link) {
+                char *const *lists = in->selection.lists;
+
+                if (is_listening(in) && !in->is_host_wide &&
+                    ((lists[SELECT_K8S_LABELS] && !c->info.k8s_labels) ||
+                     (lists[SELECT_IMAGE] && !c->info.image) ||
+                     (lists[SELECT_DIGEST] && !c->info.digest)))
+                        return true;
+        }
+        return false;
+}
+
+/* Once for each container. */
+static void ask_runtime(struct containers *cs, struct container *c) {
+        enum api api = asker_choose(&c->info);
+
+        c->awaits_answer = false;
+        if (api == _API_MAX || (c->answer.id && str_eq(c->answer.id, c->info.id)) ||
+            !asker_ask(&cs->askers[api], &c->info))
+                return;
+        c->awaits_answer = c->info.serial > 0 && is_awaited(cs, c);
+}
+
+void containers_on_answer(struct containers *cs, uint64_t mntns, const char *id,
+                          const struct msg_asked *asked) {
+        static const struct msg_asked nothing = { .job = 0 };
+        struct container *c = find(cs, mntns);
+        struct msg_container_added old = { 0 };
+        bool is_new;
+
+        if (!c || c->gone_ns > 0 || !c->info.id || !str_eq(c->info.id, id) ||
+            answer_set(&c->answer, id, asked ?: &nothing) < 0)
+                return;
+        if (info_copy(&c->info, &old) < 0)
+                return;
+        is_new = answer_apply(&c->answer, &c->info);
+        if (is_new) {
+                c->n_pending += retract(cs, &old, &c->info);
+                c->n_pending += tell_all(cs, c, c->info.serial, false);
+                cs->generation++;
+                answer_waiting(cs);
+        }
+        info_done(&old);
+        if (c->awaits_answer && c->n_pending > 0)
+                c->n_pending--;
+        c->awaits_answer = false;
+        if (c->n_pending == 0)
+                pass(cs, c);
+}
+
+/* --- what gadget-watch says --- */
+
 static int on_added(struct containers *cs, struct received *received) {
         const struct msg_container_added *info = &received->msg->container_added;
         struct container *c = find(cs, info->mntns);
@@ -352,6 +413,7 @@ static int on_added(struct containers *cs, struct received *received) {
                 return 0;
         }
         if (c) {
+                (void)answer_apply(&c->answer, &copy);
                 pass(cs, c);
                 n_pending = retract(cs, &c->info, &copy);
                 info_done(&c->info);
@@ -369,7 +431,8 @@ static int on_added(struct containers *cs, struct received *received) {
         c->info = copy;
         c->gone_ns = 0;
         c->is_stale = false;
-        c->n_pending = n_pending + tell_all(cs, c, info->serial, false);
+        ask_runtime(cs, c);
+        c->n_pending = n_pending + tell_all(cs, c, info->serial, false) + c->awaits_answer;
         if (c->n_pending == 0)
                 pass(cs, c);
         cs->generation++;
@@ -687,6 +750,7 @@ void containers_init(struct containers *cs, struct supervisor *sup) {
         *cs = (struct containers){ .sup = sup, .pidfd = -1, .log_fd = -1 };
         /* The other half is for clients and instances. */
         cs->fds_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 0;
+        askers_init(cs->askers, cs);
         LIST_INIT(&cs->netns_list);
         LIST_INIT(&cs->list);
         LIST_INIT(&cs->waits);
@@ -700,6 +764,7 @@ void containers_done(struct containers *cs) {
         if (cs->pidfd >= 0)
                 (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
         release_process(cs);
+        askers_done(cs->askers);
         loop_timer_clear(&cs->farewell);
         loop_timer_clear(&cs->restart);
         while (!LIST_EMPTY(&cs->list))

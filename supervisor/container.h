@@ -11,6 +11,8 @@
 #include "base/loop.h"
 #include "gadget/api.h"
 #include "ipc/channel.h"
+#include "supervisor/answer.h"
+#include "supervisor/asker.h"
 #include "supervisor/container-fds.h"
 
 struct supervisor;
@@ -24,6 +26,8 @@ struct container {
         uint64_t gone_ns;                /* CLOCK_MONOTONIC; 0 = it lives */
         uint32_t n_pending;              /* brokers that have not said DONE */
         struct container_fds fds;        /* until it ends */
+        struct answer answer;            /* of its runtime's API */
+        bool awaits_answer; /* who selects by what the answer may say holds its first exec */
         bool is_stale; /* of a gadget-watch that has ended: the next one says whether it lives */
 };
 LIST_HEAD(container_list, container);
@@ -58,6 +62,7 @@ struct containers {
         size_t n_fds; /* of containers, open here */
         size_t fds_max;
         bool is_short_of_fds;
+        struct asker askers[_API_MAX];
         struct loop_timer restart; /* of gadget-watch */
         uint64_t restart_delay_ns;
         uint64_t started_ns; /* the gadget-watch that runs, or the last one */
@@ -87,6 +92,10 @@ void containers_on_done(struct containers *cs, uint32_t serial);
 /* Its broker wants fds: tells it of every container again, once it is known which there are. */
 void containers_want(struct containers *cs, struct instance *in,
                      const struct msg_container_want *want);
+
+/* What the API of its runtime says of a container; asked NULL = nothing. */
+void containers_on_answer(struct containers *cs, uint64_t mntns, const char *id,
+                          const struct msg_asked *asked);
 
 /* Answers container.list once there is a generation above `after`. */
 int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after);

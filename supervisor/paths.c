@@ -117,12 +117,13 @@ int paths_init(struct paths *paths, const struct options *options, struct error 
         paths->fetcher = join(root, GADGET_LIBEXECDIR "/gadget-fetch");
         paths->watcher = options->watcher ? strdup(options->watcher)
                                           : join(root, GADGET_LIBEXECDIR "/gadget-watch");
+        paths->asker = join(root, GADGET_LIBEXECDIR "/gadget-ask");
         paths->config = join(root, GADGET_CONFDIR "/gadgetd.yaml");
         paths->policy = join(root, GADGET_CONFDIR "/policy.yaml");
         paths->bundled_store = join(root, GADGET_DATADIR "/store");
         paths->local_store = join(root, GADGET_STATEDIR "/store");
         paths->socket = join(paths->run, "/gadgetd.sock");
-        if (!paths->fetcher || !paths->watcher || !paths->config || !paths->policy)
+        if (!paths->fetcher || !paths->watcher || !paths->asker || !paths->config || !paths->policy)
                 return -ENOMEM;
         if (!paths->broker || !paths->worker || !paths->bundled_store || !paths->local_store ||
             !paths->socket)
@@ -143,6 +144,7 @@ void paths_done(struct paths *paths) {
         free(paths->worker);
         free(paths->fetcher);
         free(paths->watcher);
+        free(paths->asker);
         free(paths->config);
         free(paths->policy);
         free(paths->bundled_store);

@@ -17,6 +17,7 @@ struct paths {
         char *worker;
         char *fetcher;
         char *watcher;
+        char *asker;
         char *config;        /* gadgetd.yaml */
         char *policy;        /* policy.yaml */
         char *bundled_store; /* read-only, beside the programs */

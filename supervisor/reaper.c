@@ -44,6 +44,8 @@ void reaper_run(struct supervisor *sup) {
                         broker_on_exit(broker, status);
                 else if (pid == sup->containers.pid)
                         containers_on_exit(&sup->containers, status);
+                else if (askers_on_exit(sup->containers.askers, pid))
+                        continue;
                 else if ((transfer = transfer_find_by_pid(sup, pid)))
                         transfer_on_exit(transfer, status);
                 else

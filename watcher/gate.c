@@ -119,7 +119,7 @@ void gate_pass(struct watch *watch, uint32_t serial) {
 /* The container of a process that executes something in it. */
 static struct container *find_container(struct watch *watch, pid_t pid, uint64_t mntns) {
         struct container *c = watch_find_alive(watch, mntns);
-        struct pending *p = pending_find(watch, pid, !c || !c->is_named);
+        struct pending *p = pending_find(watch, pid);
 
         /* It may have been reported before it had its root. */
         if (!p)
@@ -127,6 +127,8 @@ static struct container *find_container(struct watch *watch, pid_t pid, uint64_t
         if (c && c->is_named && !str_eq(c->info.text[OCI_ID], p->info.text[OCI_ID]))
                 container_end(c); /* the id of its namespace has been given out again */
         c = watch_consider(watch, pid);
+        if (c)
+                container_set_first(c, pid);
         if (c && !c->is_ignored && !c->is_named)
                 pending_name(p, c);
         pending_free(p);

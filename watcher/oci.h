@@ -31,8 +31,9 @@ enum oci_text {
         OCI_ROOTFS,
         OCI_DIGEST,
         OCI_IMAGE_ID,
-        OCI_SANDBOX, /* id of the pod's sandbox */
-        OCI_RECORD,  /* directory that docker keeps of the container, if it is one of docker's */
+        OCI_SANDBOX,   /* id of the pod's sandbox */
+        OCI_NAMESPACE, /* of containerd; gadget-watch's own remark */
+        OCI_RECORD,    /* directory that docker keeps of the container, if it is one of docker's */
         _OCI_TEXT_MAX,
 };
 

@@ -51,15 +51,18 @@ static struct pending *find_descendant(struct watch *watch, pid_t pid) {
         return NULL;
 }
 
-struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new) {
+struct pending *pending_find(struct watch *watch, pid_t pid) {
         struct pending *p = find_descendant(watch, pid);
 
-        if (p || !is_new)
+        if (p)
                 return p;
         /* Started later than created, when its runtime is gone. */
-        LIST_FOREACH (p, &watch->pending, link)
-                if (states_pid(watch, p->dir) == (uint32_t)pid)
+        LIST_FOREACH (p, &watch->pending, link) {
+                if (p->init == 0)
+                        p->init = (pid_t)states_pid(watch, p->dir);
+                if (p->init == pid)
                         return p;
+        }
         return NULL;
 }
 
@@ -69,7 +72,7 @@ void pending_name(struct pending *p, struct container *c) {
                 states_read_bundle(c->watch, &p->info, PARSE_TIMEOUT);
                 states_read_records(c->watch, &p->info, PARSE_TIMEOUT);
         }
-        container_name(c, states_runtime_of(p->dir, &p->info), &p->info);
+        container_name(c, p->dir, &p->info);
 }
 
 /* --- what a command line says --- */
@@ -213,7 +216,7 @@ static const char *option_value(const char *text, size_t len, const char *option
 }
 
 static void name_by_bundle(struct container *c, const char *id, const char *bundle,
-                           const char *place) {
+                           const char *dir) {
         struct watch *watch = c->watch;
         struct oci_info info = { 0 };
 
@@ -223,7 +226,7 @@ static void name_by_bundle(struct container *c, const char *id, const char *bund
         snprintf(info.text[OCI_BUNDLE], sizeof(info.text[0]), "%s", bundle);
         states_read_bundle(watch, &info, PARSE_TIMEOUT);
         states_read_records(watch, &info, PARSE_TIMEOUT);
-        container_name(c, states_runtime_of(place, &info), &info);
+        container_name(c, dir, &info);
 }
 
 /* conmon -c ID -b BUNDLE: of podman and cri-o, one above each container. */
@@ -252,8 +255,9 @@ static void learn_shim(struct container *c, pid_t pid, const char *text, size_t 
         if (c->info.text[OCI_ID][0])
                 id = c->info.text[OCI_ID]; /* as its cgroup has it */
         snprintf(path, sizeof(path), "%s/%.255s", bundle, id);
-        name_by_bundle(c, id, path,
-                       str_eq(namespace, "moby") ? "/containerd/runc/moby" : "/containerd/");
+        /* Its state is somewhere below such a directory. */
+        snprintf(bundle, sizeof(bundle), "/containerd/runc/%.255s/%.255s", namespace, id);
+        name_by_bundle(c, id, path, bundle);
 }
 
 static void learn_runtime(struct container *c, pid_t pid, char *text, size_t len,

@@ -10,6 +10,7 @@
 struct pending {
         LIST_ENTRY(pending) link;
         pid_t runtime;  /* the container's first process descends from it */
+        pid_t init;     /* that process, once there is a state; 0 = there is none yet */
         char dir[4096]; /* ROOT/ID, where its state will be */
         struct oci_info info;
         uint64_t born_ns;
@@ -22,9 +23,8 @@ struct pending *pending_on_runtime(struct watch *watch, pid_t pid, const char *r
 /* Reads what else there is to know; nobody waits for it. */
 void pending_complete(struct watch *watch, struct pending *p);
 
-/* That which this process, in a mount namespace of its own, is the first one of. is_new: nothing
- * else has named its container, so that states are worth reading. */
-struct pending *pending_find(struct watch *watch, pid_t pid, bool is_new);
+/* That which this process, in a mount namespace of its own, is the first one of. */
+struct pending *pending_find(struct watch *watch, pid_t pid);
 
 /* Names the container. */
 void pending_name(struct pending *p, struct container *c);

@@ -215,8 +215,10 @@ static void use(struct watch *watch, struct state *s) {
         struct container *c = s->info.pid > 0 ? watch_consider(watch, (pid_t)s->info.pid) : NULL;
 
         s->is_used = c != NULL;
+        if (c)
+                container_set_first(c, (pid_t)s->info.pid);
         if (c && !c->is_named)
-                container_name(c, states_runtime_of(s->dir, &s->info), &s->info);
+                container_name(c, s->dir, &s->info);
 }
 
 static void read_root(struct watch *watch, const char *root) {

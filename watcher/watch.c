@@ -100,6 +100,7 @@ void container_report(struct container *c) {
                 .k8s_container = or_null(info->text[OCI_K8S_CONTAINER]),
                 .k8s_labels = or_null(info->labels),
                 .k8s_sandbox = or_null(info->text[OCI_SANDBOX]),
+                .containerd_namespace = or_null(info->text[OCI_NAMESPACE]),
         };
 
         if (c->is_ignored)
@@ -113,7 +114,19 @@ void container_report(struct container *c) {
                 close_fd(&fds[i]);
 }
 
-void container_name(struct container *c, const char *runtime, const struct oci_info *info) {
+/* containerd keeps state in ROOT/NAMESPACE/ID. */
+static void keep_namespace(struct oci_info *info, const char *dir) {
+        const char *end = strrchr(dir, '/'), *begin = end;
+
+        while (begin && begin > dir && begin[-1] != '/')
+                begin--;
+        if (begin && begin < end && oci_is_text(begin, (size_t)(end - begin)))
+                snprintf(info->text[OCI_NAMESPACE], sizeof(info->text[0]), "%.*s",
+                         (int)(end - begin), begin);
+}
+
+void container_name(struct container *c, const char *dir, const struct oci_info *info) {
+        const char *runtime = states_runtime_of(dir, info);
         char *name = c->info.text[OCI_NAME];
         const char *from;
 
@@ -121,6 +134,8 @@ void container_name(struct container *c, const char *runtime, const struct oci_i
         c->is_named = !info->is_partial;
         c->is_ignored |= str_eq(info->text[OCI_K8S_KIND], "sandbox");
         snprintf(c->runtime, sizeof(c->runtime), "%s", runtime);
+        if (str_eq(runtime, "containerd"))
+                keep_namespace(&c->info, dir);
         from = info->text[OCI_K8S_CONTAINER][0] ? info->text[OCI_K8S_CONTAINER]
                                                 : info->text[OCI_ID];
         if (!name[0])
@@ -142,6 +157,28 @@ static int follow(struct container *c, pid_t pid) {
                 return -errno;
         return loop_io_add(c->watch->loop, &c->exit_io, c->pidfd, EPOLLIN, "container",
                            on_exit_of_first);
+}
+
+static void read_places(struct container *c) {
+        char cgroup[4096];
+        pid_t parent;
+
+        if (proc_cgroup(c->pid, cgroup, sizeof(cgroup)) == 0 &&
+            utf8_is_valid((uint8_t *)cgroup, strlen(cgroup))) {
+                free(c->cgroup);
+                c->cgroup = strdup(cgroup);
+                c->cgroup_id = cgroups_id(c->watch, cgroup);
+        }
+        (void)proc_namespace(c->pid, "net", &c->netns);
+        (void)proc_parent(c->pid, &parent, &c->started_ns);
+}
+
+void container_set_first(struct container *c, pid_t pid) {
+        if (c->pid == pid || follow(c, pid) < 0)
+                return;
+        read_places(c);
+        if (c->is_reported)
+                container_report(c);
 }
 
 static int on_exit_of_first(struct loop_io *io, uint32_t events) {

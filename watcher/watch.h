@@ -128,8 +128,11 @@ struct container *watch_find(struct watch *watch, uint64_t mntns);
 /* The same after looking whether it has ended: ids of namespaces are given out again at once. */
 struct container *watch_find_alive(struct watch *watch, uint64_t mntns);
 
-/* Gives it what a runtime says of it. */
-void container_name(struct container *c, const char *runtime, const struct oci_info *info);
+/* Gives it what a runtime says of it; dir is ROOT/ID. */
+void container_name(struct container *c, const char *dir, const struct oci_info *info);
+
+/* This is its first process: until now it may have been one that made it, in another cgroup. */
+void container_set_first(struct container *c, pid_t pid);
 
 /* Tells gadgetd that it has ended, and frees it. */
 void container_end(struct container *c);

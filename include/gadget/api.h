@@ -61,6 +61,7 @@ enum child_fd {
         X(SELECTION_MAX,         4096, "bytes",   "one list of containers of a run; refused")                  \
         X(CONTAINER_TEXT_MAX,     255, "bytes",   "a container's id, name, image and so on; left out")       \
         X(CONTAINER_LABELS_MAX, 1023, "bytes",    "labels of a pod, as a,b=c; further ones are left out")      \
+        X(RUNTIME_ANSWER_MAX, (1 << 20), "bytes", "one answer of a runtime's API; not used")                 \
         X(OCI_FILE_MAX,   (1 << 20), "bytes",     "state or bundle file of a container; not read")           \
         X(STACK_FRAMES_MAX,       127, "entries", "frames of a stack; maps of deeper ones are not looked into") \
         X(MAPPINGS_MAX,          1024, "entries", "places where one process executes files; frames elsewhere have no names") \

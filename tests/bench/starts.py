@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-RUNTIMES = ["runc", "crun", "docker", "podman", "podman-crun", "ctr"]
+RUNTIMES = ["runc", "crun", "docker", "podman", "podman-crun", "ctr", "cri"]
 TURN = 10
 
 
@@ -68,7 +68,7 @@ class Starts:
         if probe.returncode != 0:
             print(f"{runtime}: makes no containers here: {probe.stderr.strip()}", file=sys.stderr)
             return None
-        without, with_gadget, seen = [], [], 0
+        without, with_gadget, missed = [], [], []
         out = os.path.join(self.tmp, "rows")
         late = self.held_too_long() if os.path.exists(os.path.join(self.tmp, "gadgetd.log")) else 0
         try:
@@ -88,12 +88,12 @@ class Starts:
                     client.wait(20)
                 with open(out, encoding="utf-8") as rows:
                     names = {json.loads(line)["runtime"]["containerName"] for line in rows if line.strip()}
-                seen += len(names & {f"with-{i}" for i in range(turn, turn + TURN)})
+                missed += sorted({f"with-{i}" for i in range(turn, turn + TURN)} - names)
                 self.stop_daemon()
         finally:
             self.stop_daemon()
             self.call("down", runtime)
-        return {"name": f"starts.{runtime}", "starts": len(with_gadget), "seen": seen,
+        return {"name": f"starts.{runtime}", "starts": len(with_gadget), "seen": len(with_gadget) - len(missed), "missed": missed,
                 "held_too_long": self.held_too_long() - late,
                 "with_ms": round(statistics.median(with_gadget), 2), "without_ms": round(statistics.median(without), 2),
                 "with_p95_ms": round(statistics.quantiles(with_gadget, n=20)[18], 2),

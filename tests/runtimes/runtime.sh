@@ -155,7 +155,7 @@ ctr_rm() {
         ctr_ containers delete "$1"
 }
 
-cri() { python3 "$here/cri.py" "$dir" "$@"; }
+cri() { /usr/bin/python3 "$here/cri.py" "$dir" "$@"; }
 cri_up() { containerd_up k8s.io; }
 cri_run() { cri run "$@"; }
 cri_rm() { cri rm "$@"; }

@@ -15,18 +15,23 @@
 #define STARTS 15
 
 struct runtime {
-        const char *name;  /* of runtime.sh */
-        const char *shown; /* runtime.runtimeName */
-        const char *image; /* NULL = it knows none */
+        const char *name;   /* of runtime.sh */
+        const char *shown;  /* runtime.runtimeName */
+        const char *image;  /* known by its first exec; NULL = it is not */
+        const char *digest; /* what digests of images begin with, as far as they have one */
+        const char *labels; /* of the pod of gt-earlier */
+        const char *socket; /* of its API */
 };
 
 static const struct runtime runtimes[] = {
         { "runc", "runc", NULL },
         { "crun", "crun", NULL },
         { "docker", "docker", "gt:1" },
-        { "podman", "podman", "localhost/gt:1" },
-        { "podman-crun", "podman", "localhost/gt:1" },
-        { "ctr", "containerd", NULL },
+        { "podman", "podman", "localhost/gt:1", .digest = "sha256:" },
+        { "podman-crun", "podman", "localhost/gt:1", .digest = "sha256:" },
+        { "ctr", "containerd", .digest = "sha256:", .socket = "containerd.sock" },
+        { "cri", "containerd", "localhost/gt:1", .labels = "app=gt-earlier,tier=test",
+          .socket = "containerd.sock" },
 };
 
 static const struct runtime *current;
@@ -128,9 +133,29 @@ static bool is_listed(struct env *env, const char *name, const struct runtime *r
         return found;
 }
 
+static bool has_prefix(const char *text, const char *prefix) {
+        return !prefix || strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* What the runtime's API says, or what it keeps on disk. */
+static bool is_described(struct env *env, const struct runtime *runtime) {
+        json_t *list = env_ctl_json(env, "containers", "-o", "json", NULL), *item;
+        bool found = false;
+        size_t i;
+
+        json_array_foreach(list, i, item) found |=
+                str_eq(row_str(item, "name"), "gt-earlier") &&
+                has_prefix(row_str(item, "image"), runtime->digest ? "localhost/gt:1" : NULL) &&
+                has_prefix(row_str(item, "digest"), runtime->digest) &&
+                has_prefix(row_str(item, "k8s_labels"), runtime->labels);
+        json_decref(list);
+        return found;
+}
+
 /* One that runs before gadgetd does is found and named as well. */
 static void check_earlier(struct env *env, const struct runtime *runtime) {
         assert_true(is_listed(env, "gt-earlier", runtime));
+        assert_true(WAIT_UNTIL(is_described(env, runtime), WAIT_DEFAULT));
         assert_int_equal(call(runtime, "rm", "gt-earlier"), 0);
         assert_true(WAIT_UNTIL(!is_listed(env, "gt-earlier", runtime), WAIT_DEFAULT));
 }
@@ -156,15 +181,32 @@ static void check_starts(struct env *env, const struct runtime *runtime) {
         env_ctl(env, 0, "stop", "all", NULL);
 }
 
-/* runc and crun keep their state where nobody would look. */
+/* runc and crun keep their state where nobody would look, containerd has a socket of its own. */
 static void write_config(struct env *env, const struct runtime *runtime) {
         cleanup_close int fd = -1;
-        char yaml[256];
+        char yaml[512];
         int n = snprintf(yaml, sizeof(yaml), "containers:\n  state-roots: [%s/%s/state]\n",
                          directory, runtime->name);
 
+        if (runtime->socket)
+                n += snprintf(yaml + n, sizeof(yaml) - (size_t)n,
+                              "  sockets:\n    containerd: %s/%s/%s\n", directory, runtime->name,
+                              runtime->socket);
         assert_int_equal(make_dirs(AT_FDCWD, env_path(env, "%s", GADGET_CONFDIR), 0755, &fd), 0);
         assert_int_equal(write_file_atomic(fd, "gadgetd.yaml", yaml, (size_t)n, 0644), 0);
+}
+
+/* The labels of a pod are the API's to tell: the first exec is held for them. */
+static void check_selector(struct env *env, const struct runtime *runtime) {
+        struct run *run = trace(env, "by-label", "--k8s-selector", "tier=test,!app=gt-out-2");
+
+        start_many(runtime, "gt-out", 3);
+        if (!WAIT_UNTIL(count_rows(run, runtime, "gt-out-") >= 2, WAIT_DEFAULT))
+                run_fail(run, "%zu of 2 first execs were seen", count_rows(run, runtime, "gt-"));
+        assert_int_equal(count_rows(run, runtime, "gt-out-1"), 1);
+        assert_int_equal(count_rows(run, runtime, "gt-out-2"), 0);
+        assert_int_equal(count_rows(run, runtime, "gt-out-3"), 1);
+        env_ctl(env, 0, "stop", "by-label", NULL);
 }
 
 static void test_runtime(void **state) {
@@ -179,6 +221,8 @@ static void test_runtime(void **state) {
         env_start(env, NULL);
         check_earlier(env, runtime);
         check_starts(env, runtime);
+        if (runtime->labels)
+                check_selector(env, runtime);
         env_stop(env);
 }
 
