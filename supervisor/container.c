@@ -21,6 +21,7 @@
 #define LOG_RECORDS_PER_CALL 16
 #define RESTART_FIRST (100 * NSEC_PER_MSEC)
 #define RESTART_LAST (30 * NSEC_PER_SEC)
+#define PATIENCE (1 * NSEC_PER_SEC)
 #define PROVEN (10 * NSEC_PER_SEC)  /* who has run that long may fail once more */
 #define FAREWELL (5 * NSEC_PER_SEC) /* how long late events find the name */
 
@@ -629,6 +630,9 @@ int containers_need(struct containers *cs, struct error *err) {
         int r;
 
         if (cs->pid > 0)
+                return 0;
+        /* Soon enough to wait for. */
+        if (cs->restart.index != 0 && cs->restart_delay_ns <= PATIENCE)
                 return 0;
         if (cs->restart.index != 0)
                 return error_set(err, ERROR_UNAVAILABLE, -EAGAIN,

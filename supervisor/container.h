@@ -72,8 +72,8 @@ struct containers {
 void containers_init(struct containers *cs, struct supervisor *sup);
 void containers_done(struct containers *cs);
 
-/* Starts gadget-watch unless it runs. When it has just ended by itself, it is started again later,
- * and until then this fails. */
+/* Starts gadget-watch unless it runs, or is about to be started again. Fails when it has ended so
+ * often that it will be long until then. */
 int containers_need(struct containers *cs, struct error *err);
 
 /* Its pid has been waited for. */

@@ -207,3 +207,10 @@ void watch_add_held(struct watch *watch, const struct msg_container_added *added
                                  added->name ?: "");
         } while (type != MSG_WATCH_PASS || watch->message.watch_pass.serial != added->serial);
 }
+
+void watch_want(struct env *env, struct watch *watch) {
+        struct run *run = env_run(env, "containers", NULL);
+
+        watch_accept(watch);
+        assert_int_equal(run_exit(run), 0);
+}

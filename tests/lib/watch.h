@@ -25,6 +25,9 @@ DEFINE_CLEANUP(struct watch, watch_free)
 /* Waits until gadgetd has started it, which it does for the first gadget. Says READY. */
 void watch_accept(struct watch *watch);
 
+/* Has gadgetd start it now, without a gadget, and says READY. */
+void watch_want(struct env *env, struct watch *watch);
+
 /* The same in two steps: what is added in between is what the new one finds. */
 void watch_accept_silent(struct watch *watch);
 void watch_ready(struct watch *watch);
