@@ -69,6 +69,28 @@ void run_options_done(struct run_options *o) {
         *o = (struct run_options){ 0 };
 }
 
+char *run_option_for(enum run_option option, const char *before, const char *source,
+                     const char *value) {
+        struct buf out = BUF_INIT(LIMIT_CLIENT_FRAME_MAX);
+        char *text;
+
+        if (before)
+                buf_puts(&out, before);
+        while (*value) {
+                size_t n = part_length(option, value);
+
+                if (out.len > 0)
+                        buf_puts(&out, separators[option]);
+                buf_printf(&out, "%s:", source);
+                buf_append(&out, value, n);
+                value += n + (value[n] != '\0');
+        }
+        text = buf_steal_string(&out);
+        if (!text)
+                buf_done(&out);
+        return text;
+}
+
 /* --- what goes with what --- */
 
 #define KIND(_kind) (1u << STREAM_##_kind)

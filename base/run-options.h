@@ -20,6 +20,12 @@ bool run_option_from_key(const char *key, enum run_option *ret);
 int run_options_set(struct run_options *o, enum run_option option, const char *value);
 void run_options_done(struct run_options *o);
 
+/* What `--OPTION.SOURCE VALUE` says, as `--OPTION SOURCE:VALUE` says it: each part of the value
+ * with the name in front, behind what was given before (NULL = nothing). NULL when there is no
+ * memory. */
+char *run_option_for(enum run_option option, const char *before, const char *source,
+                     const char *value);
+
 /* A data source, as far as options care. */
 struct run_source {
         const char *name;

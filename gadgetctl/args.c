@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/parse.h"
+#include "base/run-options.h"
 #include "base/text.h"
 #include "gadget/api.h"
 #include "gadgetctl/command.h"
@@ -256,6 +257,45 @@ static int unknown_option(struct parser *p, const char *word, const char *name) 
         return -EINVAL;
 }
 
+/* Remembers memory that args_done() frees. */
+static int own(struct args *args, char *take_text) {
+        char **owned =
+                take_text ? reallocarray(args->owned, args->n_owned + 1, sizeof(*owned)) : NULL;
+
+        if (!owned) {
+                free(take_text);
+                return -ENOMEM;
+        }
+        args->owned = owned;
+        args->owned[args->n_owned++] = take_text;
+        return 0;
+}
+
+/* "--filter.open TERMS" is what "--filter open:TERMS" is. 1 = it is none of these. */
+static int parse_for_source(struct parser *p, const char *word, const char *equals) {
+        const char *name = word + 2, *dot = strchr(name, '.'), *value = NULL;
+        cleanup_free char *key = dot ? strndup(name, (size_t)(dot - name)) : NULL, *source = NULL;
+        size_t n_source = dot ? strcspn(dot + 1, "=") : 0;
+        enum run_option option;
+        char *text;
+        int r;
+
+        if (!key || n_source == 0 || !run_option_from_key(key, &option) ||
+            option == RUN_OPTION_IFACE || !option_find(p->args->command, key, strlen(key)))
+                return 1;
+        if (option == RUN_OPTION_KEEP)
+                value = equals ? equals + 1 : "true";
+        r = value ? 0 : take_value(p, word, equals ? equals + 1 : NULL, &value);
+        if (r < 0)
+                return r;
+        source = strndup(dot + 1, n_source);
+        text = source ? run_option_for(option, p->args->run_options[option], source, value) : NULL;
+        if (own(p->args, text) < 0)
+                return error_set(p->err, ERROR_INTERNAL, -ENOMEM, "out of memory");
+        p->args->run_options[option] = text;
+        return 0;
+}
+
 static int parse_long(struct parser *p, const char *word) {
         const char *name = word + 2, *equals = strchr(name, '='), *value = NULL;
         size_t n_name = equals ? (size_t)(equals - name) : strlen(name);
@@ -264,6 +304,10 @@ static int parse_long(struct parser *p, const char *word) {
 
         if (!option) {
                 cleanup_free char *plain = strndup(name, n_name);
+
+                r = parse_for_source(p, word, equals);
+                if (r <= 0)
+                        return r;
 
                 if (p->args->command && p->args->command->takes_params)
                         return parse_param(p, name, equals);

@@ -173,7 +173,8 @@ const struct command commands[] = {
           .description =
                 "IMAGE is the name of an image, a directory with program.bpf.c and gadget.yaml, which is compiled first, or an eBPF object "
                 "(FILE.o, with the gadget.yaml beside it if there is one). Options that run does not know are parameters of the gadget; "
-                "\"gadgetctl run IMAGE --help\" lists them. A parameter without a value is true. The gadget is stopped by Ctrl-C, by "
+                "\"gadgetctl run IMAGE --help\" lists them. A parameter without a value is true. Of several data sources one is meant by "
+                "--filter SOURCE:TERM or --filter.SOURCE TERM, and so for --filter-expr, --sort, --max-entries, --interval, --count and --keep. The gadget is stopped by Ctrl-C, by "
                 "--timeout, or when standard output is closed; rows that were lost on the way are reported on standard error. "
                 "Where no gadgetd runs, root gets a private one that ends with the command.",
           OPTIONS(run_options), .words_min = 1, .words_max = 1, .complete = COMPLETE_IMAGE, .takes_params = true, .run = cmd_run },

@@ -88,6 +88,36 @@ static void test_spellings(void **state) {
         }
 }
 
+/* The name of a data source behind the option is the same as in front of each part of its value. */
+static void test_options_of_one_source(void **state) {
+        static const struct {
+                const char *line;
+                enum run_option option;
+                const char *value;
+        } cases[] = {
+                { "run x --filter.a p==1,q==2", RUN_OPTION_FILTER, "a:p==1,a:q==2" },
+                { "run x --filter.a=p==1", RUN_OPTION_FILTER, "a:p==1" },
+                { "run x -F r==3 --filter.a p==1 --filter.b q==2", RUN_OPTION_FILTER,
+                  "r==3,a:p==1,b:q==2" },
+                { "run x --filter.a t==1\\,2", RUN_OPTION_FILTER, "a:t==1\\,2" },
+                { "run x --filter-expr.a p==1", RUN_OPTION_FILTER_EXPR, "a:p==1" },
+                { "run x --sort.a p,-q --sort.b r", RUN_OPTION_SORT, "a:p,-q;b:r" },
+                { "attach x --max-entries.a 3", RUN_OPTION_MAX_ENTRIES, "a:3" },
+                { "run x --keep.a", RUN_OPTION_KEEP, "a:true" },
+                { "run x --keep.a=false", RUN_OPTION_KEEP, "a:false" },
+        };
+        struct line line = { 0 };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct args args = parse(&line, cases[i].line);
+
+                assert_string_equal(args.run_options[cases[i].option], cases[i].value);
+                assert_int_equal(args.n_params, 0);
+                assert_int_equal(args.words.n, 1);
+                args_done(&args);
+        }
+}
+
 static void test_params(void **state) {
         static const struct {
                 const char *line;
@@ -265,6 +295,7 @@ static void test_table(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_options_of_one_source),
         cmocka_unit_test(test_params),
         cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_tail_and_lists),
