@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the broker keeps: five capabilities and the system calls of a table, for good. */
+/* What the broker keeps: six capabilities and the system calls of a table, for good. */
 #pragma once
 
 #include "base/error.h"
