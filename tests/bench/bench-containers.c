@@ -42,6 +42,13 @@ static struct run *start_gadget(struct env *env, unsigned int i) {
         return env_run(env, "attach", name, "-o", "json", NULL);
 }
 
+/* Of sorted figures, in ms. */
+static double at_percent(const uint64_t *ns, size_t percent) {
+        size_t i = MIN(ROUNDS * percent / 100, (size_t)ROUNDS - 1);
+
+        return (double)ns[i] / 1e6;
+}
+
 static void measure(struct watch *watch, unsigned int n_gadgets) {
         static uint64_t ns[ROUNDS];
         struct msg_container_added info = { .pid = 2, .name = "appears", .runtime = "fake" };
@@ -56,12 +63,12 @@ static void measure(struct watch *watch, unsigned int n_gadgets) {
                 watch_remove(watch, info.mntns);
         }
         qsort(ns, ROUNDS, sizeof(ns[0]), compare);
-        fprintf(stderr, "%8u %12.2f %12.2f %12.2f\n", n_gadgets, (double)ns[ROUNDS / 2] / 1e6,
-                (double)ns[ROUNDS * 95 / 100] / 1e6, (double)ns[ROUNDS - 1] / 1e6);
+        fprintf(stderr, "%8u %12.2f %12.2f %12.2f\n", n_gadgets, at_percent(ns, 50),
+                at_percent(ns, 95), at_percent(ns, 100));
         printf("{\"name\":\"container-update\",\"gadgets\":%u,\"containers\":%d,\"median\":%.3f,"
                "\"p95\":%.3f,\"max\":%.3f,\"unit\":\"ms\",\"n\":%d}\n",
-               n_gadgets, CONTAINERS, (double)ns[ROUNDS / 2] / 1e6,
-               (double)ns[ROUNDS * 95 / 100] / 1e6, (double)ns[ROUNDS - 1] / 1e6, ROUNDS);
+               n_gadgets, CONTAINERS, at_percent(ns, 50), at_percent(ns, 95), at_percent(ns, 100),
+               ROUNDS);
 }
 
 static void test_update(void **state) {

@@ -218,8 +218,9 @@ static void test_mutations(void **state) {
         snprintf(path, sizeof(path), "%s/tests/system/probed", TEST_BUILD_DIR);
         assert_int_equal(read_file_at(AT_FDCWD, path, &file), 0);
         for (unsigned int i = 0; i < 2000; i++) {
-                size_t cut = random_below(&random, 8) ? file.len
-                                                      : random_below(&random, (uint32_t)file.len);
+                size_t cut = random_below(&random, 8) || file.len == 0
+                                     ? file.len
+                                     : random_below(&random, (uint32_t)file.len);
                 uint8_t *copy = malloc(cut + 1);
                 struct usdt_place places[4];
                 struct error err = { 0 };
