@@ -424,6 +424,16 @@ static bool is_noted(struct env *env, const char *name, const char *note) {
         return found;
 }
 
+/* One runs, and it is not this. */
+static bool is_another(struct env *env, const char *id) {
+        size_t n;
+        json_t *item = enricher(env, &n);
+        bool is_another = item && strcmp(row_str(item, "id"), id) != 0;
+
+        json_decref(item);
+        return is_another;
+}
+
 /* Two gadgets share it; with the second one it goes. */
 static void test_shared(void **state) {
         struct env *env = *state;
@@ -451,7 +461,7 @@ static void test_shared(void **state) {
 /* A lost enricher is told to the gadgets, and its successor fills the same map. */
 static void test_lost(void **state) {
         struct env *env = *state;
-        json_t *item, *next;
+        json_t *item;
         struct run *run;
         uint32_t id;
         size_t n;
@@ -468,14 +478,7 @@ static void test_lost(void **state) {
         assert_int_equal(n, 1);
         before = bound(SOCK_DGRAM, "127.0.0.1");
         assert_int_equal(kill((pid_t)row_int(item, "worker_pid"), SIGKILL), 0);
-        assert_true(WAIT_UNTIL(({
-                                       next = enricher(env, &n);
-                                       bool is_new = next && strcmp(row_str(next, "id"),
-                                                                    row_str(item, "id")) != 0;
-                                       json_decref(next);
-                                       is_new;
-                               }),
-                               WAIT_DEFAULT));
+        assert_true(WAIT_UNTIL(is_another(env, row_str(item, "id")), WAIT_DEFAULT));
         json_decref(item);
         assert_int_equal(find_map(env, "shared_sockets"), id);
         assert_true(strstr(run_err(env->daemon), "socket enricher was lost") != NULL);
