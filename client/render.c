@@ -682,7 +682,8 @@ static uint8_t *put_any(struct renderer *renderer, const struct program *program
         return put_scratch(renderer, program, op, w);
 }
 
-/* The slots of a histogram: bars, or an array with the bounds of each slot. */
+/* The slots of a histogram: bars, or an array with the bounds of each slot, in csv one quoted cell.
+ */
 static uint8_t *put_histogram(struct renderer *renderer, const struct program *program,
                               const struct op *op, uint8_t *w, const uint8_t *p,
                               const uint8_t *next) {
@@ -693,10 +694,12 @@ static uint8_t *put_histogram(struct renderer *renderer, const struct program *p
         if (histogram_read(&r, &histogram) < 0)
                 return put_any(renderer, program, op, w, p, next);
         buf_reset(b);
-        if (program->style == STYLE_JSON)
-                histogram_append_json(b, &histogram);
-        else
+        if (program->style == STYLE_TABLE)
                 histogram_append_bars(b, &histogram, op->header, op->unit);
+        else
+                histogram_append_json(b, &histogram);
+        if (program->style == STYLE_CSV)
+                quote_csv(renderer);
         return put_scratch(renderer, program, op, w);
 }
 

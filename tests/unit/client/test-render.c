@@ -591,6 +591,18 @@ static void test_histograms(void **state) {
                 "[{\"disk\":\"sda\",\"latency\":[{\"start\":0,\"end\":1,\"count\":0},"
                 "{\"start\":2,\"end\":3,\"count\":10},{\"start\":4,\"end\":7,\"count\":0},"
                 "{\"start\":8,\"end\":15,\"count\":5},{\"start\":16,\"end\":31,\"count\":1}]}]\n");
+        /* A cell is one line, whatever it holds. */
+        begin(&latency, OUTPUT_CSV, NULL);
+        render_header(now.renderer);
+        assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT, &row), 1);
+        assert_int_equal(feed(0, EVENT_FRAME_END, &none), 1);
+        assert_string_equal(result(), "disk,latency\n"
+                                      "sda,\"[{\"\"start\"\":0,\"\"end\"\":1,\"\"count\"\":0},"
+                                      "{\"\"start\"\":2,\"\"end\"\":3,\"\"count\"\":10},{"
+                                      "\"\"start\"\":4,\"\"end\"\":7,\"\"count\"\":0},"
+                                      "{\"\"start\"\":8,\"\"end\"\":15,\"\"count\"\":5},"
+                                      "{\"\"start\"\":16,\"\"end\"\":31,\"\"count\"\":1}]\"\n"
+                                      "sda,[]\n");
         /* More slots than values have bits: shown as the array that it is. */
         begin(&latency, OUTPUT_JSON, "latency");
         assert_int_equal(feed(0, EVENT_FRAME_SNAPSHOT | EVENT_FRAME_END, &many), 1);
