@@ -64,13 +64,13 @@ struct number_value {
         gadget_histogram_slot__u32 slots[1000000];
 #else
         __u64 count;
-        char padding[48];
+        char padding[480];
 #endif
 };
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, CASE == CASE_MANY_KEYS ? 800000 : 1);
+        __uint(max_entries, CASE == CASE_MANY_KEYS ? 120000 : 1);
         __type(key, struct number_key);
         __type(value, struct number_value);
 } table SEC(".maps");
