@@ -60,6 +60,16 @@ static __always_inline void gadget_set_ipv6(struct gadget_l4endpoint_t *endpoint
         }
 }
 
+/* The port of this side. A full socket that is closed or refused has given it back, and still knows
+ * which it was. */
+static __always_inline __u16 gadget_sock_local_port(const struct sock *sk) {
+        __u16 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+
+        if (port == 0 && gadget_sock_is_full(sk))
+                port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+        return port;
+}
+
 /* This side (what it is bound to) and the other one (zeros when there is none). The address of an
  * unbound side of an IPv6 socket that is connected by IPv4 is of version 4 as well. */
 static __always_inline void gadget_sock_endpoints(const struct sock *sk, __u16 proto,
@@ -78,7 +88,7 @@ static __always_inline void gadget_sock_endpoints(const struct sock *sk, __u16 p
                 local->version = remote->version = 4;
         }
         local->proto_raw = remote->proto_raw = proto;
-        local->port = BPF_CORE_READ(skc, skc_num);
+        local->port = gadget_sock_local_port(sk);
         remote->port = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
 }
 
