@@ -15,7 +15,7 @@ static int call(struct http *http, const char *method, const char *namespace, co
         const Containerd__GetRequest request = { PROTOBUF_C_MESSAGE_INIT(
                                                          &containerd__get_request__descriptor),
                                                  (char *)(uintptr_t)key };
-        uint8_t packed[LIMIT_CONTAINER_TEXT_MAX + 8];
+        uint8_t packed[LIMIT_CONTAINER_TEXT_MAX + 8] = { 0 };
 
         if (containerd__get_request__get_packed_size(&request) > sizeof(packed))
                 return -EINVAL;

@@ -53,7 +53,7 @@ static void parse_files(int fd) __attribute__((noreturn));
 static void parse_files(int fd) {
         for (;;) {
                 cleanup_buf struct buf text = BUF_INIT(LIMIT_OCI_FILE_MAX);
-                struct request request;
+                struct request request = { 0 };
                 cleanup_close int file_fd = receive_file(fd, &request);
                 struct answer answer = { 0 };
 
