@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/fanotify.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +22,7 @@
 #include "watcher/procfs.h"
 
 #define DEADLINE (100 * NSEC_PER_MSEC)
+#define STUCK_AFTER (1 * NSEC_PER_SEC)
 
 static const char *const usual_runtimes[] = {
         "/usr/sbin/runc",         "/usr/bin/runc",        "/usr/local/sbin/runc",
@@ -181,13 +183,30 @@ static void on_runtime(struct watch *watch, pid_t pid, int fd, const char *name)
         watch_look(watch, NULL);
 }
 
+/* SIGALRM ends it also while it sleeps in a file system that does not answer. */
+static void set_alarm(uint64_t ns) {
+        const struct itimerval value = {
+                .it_value = { .tv_sec = (time_t)(ns / NSEC_PER_SEC) },
+        };
+
+        (void)setitimer(ITIMER_REAL, &value, NULL);
+}
+
+void gate_guard(struct watch *watch, bool begin) {
+        watch->is_guarded = begin;
+        set_alarm(begin ? STUCK_AFTER : 0);
+}
+
 void gate_serve(struct watch *watch) {
         char buf[4096] __attribute__((aligned(__alignof__(struct fanotify_event_metadata))));
         const struct fanotify_event_metadata *event;
+        bool was_guarded;
         ssize_t n;
 
         if (watch->fanotify_fd < 0 || watch->is_busy_with_gate)
                 return;
+        was_guarded = watch->is_guarded;
+        gate_guard(watch, true);
         watch->is_busy_with_gate = true;
         n = read(watch->fanotify_fd, buf, sizeof(buf));
         for (event = (void *)buf; n > 0 && FAN_EVENT_OK(event, n);
@@ -201,7 +220,14 @@ void gate_serve(struct watch *watch) {
         }
         if (n > 0)
                 set_deadline(watch);
+        /* Whoever takes long keeps the loop from this: that a gadget filters now, that everybody
+         * knows of a container, that nobody does in time. */
+        if (watch->channel)
+                channel_drain(watch->channel);
+        if (!LIST_EMPTY(&watch->held))
+                (void)on_deadline(&watch->gate_deadline);
         watch->is_busy_with_gate = false;
+        gate_guard(watch, was_guarded);
 }
 
 static int on_fanotify(struct loop_io *io, uint32_t events) {

@@ -52,6 +52,7 @@ static const struct {
         { SCMP_SYS(fcntl),           "libc's directories" },
         { SCMP_SYS(inotify_add_watch), "cgroups that appear" },
         { SCMP_SYS(inotify_rm_watch), "cgroups that go" },
+        { SCMP_SYS(setitimer),       "the end of a process that is stuck" },
         { SCMP_SYS(fanotify_mark),   "the file system of a container that is being made" },
         { SCMP_SYS(pidfd_open),      "the end of containers" },
         { SCMP_SYS(poll),            "the parser" },

@@ -347,6 +347,7 @@ static void report_nameless(struct watch *watch) {
 void watch_scan(struct watch *watch) {
         struct container *c;
 
+        gate_guard(watch, true);
         watch->has_room = true;
         look_at_all(watch);
         tell_full(watch, !watch->has_room);
@@ -356,6 +357,7 @@ void watch_scan(struct watch *watch) {
                         pending_learn(c);
         states_refresh(watch);
         report_nameless(watch);
+        gate_guard(watch, false);
 }
 
 static void look(struct watch *watch) {
@@ -373,7 +375,9 @@ static void look(struct watch *watch) {
 static int on_retry(struct loop_timer *timer) {
         struct watch *watch = container_of(timer, struct watch, retry);
 
+        gate_guard(watch, true);
         look(watch);
+        gate_guard(watch, false);
         watch->retry_delay_ns *= 2;
         if (watch->retry_delay_ns <= RETRY_LAST)
                 return loop_timer_set(watch->loop, timer, watch->retry_delay_ns, "look", on_retry);

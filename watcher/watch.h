@@ -111,6 +111,7 @@ struct watch {
         struct loop_timer rescan;
         struct loop_timer gate_deadline;
         bool is_busy_with_gate;
+        bool is_guarded;
 };
 
 /* --- watch.c --- */
@@ -172,6 +173,9 @@ void gate_hold(struct watch *watch, bool hold);
 void gate_pass(struct watch *watch, uint32_t serial);
 /* To be called in between by whoever takes long: nobody waits for a scan. */
 void gate_serve(struct watch *watch);
+/* Around everything that opens what others own, which may never return: the kernel ends this
+ * process when gate_serve() is not called for a second in between, and with it every wait. */
+void gate_guard(struct watch *watch, bool begin);
 /* Before gate_init(). The path is borrowed. */
 void gate_add_runtime(struct watch *watch, const char *path);
 void gate_add_usual_runtimes(struct watch *watch);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -183,14 +184,36 @@ static void test_hostile_states(void **state) {
         env_stop(env);
 }
 
+/* A file system that never answers where states lie: whoever opens something there sleeps until it
+ * is killed. */
+static void test_stuck_states(void **state) {
+        struct env *env = *state;
+        cleanup_close int fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+        char options[64];
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        if (fuse_fd < 0)
+                test_unmet("fuse", strerror(errno));
+        begin(env);
+        assert_int_equal(make_dirs(AT_FDCWD, env_path(env, "/states"), 0755, NULL), 0);
+        snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse_fd);
+        assert_int_equal(mount("stuck", env_path(env, "/states"), "fuse", 0, options), 0);
+        run = env_run(env, "containers", NULL);
+        for (unsigned int i = 0; i < 5; i++)
+                assert_true(runc(env, "run", i % 2 ? "gt-odd" : "gt-even") < AT_ONCE);
+        assert_int_equal(run_exit(run), 1);
+        run_wait_err(env->daemon, "SIGALRM");
+        env_stop(env);
+        assert_int_equal(umount2(env_path(env, "/states"), MNT_DETACH), 0);
+}
+
 #define TEST(_function) cmocka_unit_test_setup_teardown(_function, env_setup, env_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_stopped_watcher),
-                TEST(test_killed),
-                TEST(test_hostile_bundles),
-                TEST(test_hostile_states),
+                TEST(test_stopped_watcher), TEST(test_killed),       TEST(test_hostile_bundles),
+                TEST(test_hostile_states),  TEST(test_stuck_states),
         };
 
         return test_main("gate", tests, ARRAY_SIZE(tests), NULL, NULL);
