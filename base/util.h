@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define STRINGIFY_(_x) #_x
+#define STRINGIFY(_x) STRINGIFY_(_x)
 #define ARRAY_SIZE(_a) (sizeof(_a) / sizeof((_a)[0]))
 /* Each use has names of its own (_n), so that uses nest. */
 #define VAR_(_name, _n) VAR__(_name, _n)

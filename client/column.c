@@ -9,7 +9,6 @@
 #include "base/text.h"
 
 #define WIDTH_DEFAULT 16u
-#define WIDTH_MAX 4096u
 
 struct template {
         const char *name;
@@ -112,7 +111,7 @@ static void read_width(const struct schema_field *field, const char *key, uint32
                 return;
         if (str_eq(value, "type"))
                 *width = type_width(field);
-        else if (parse_u32(value, 0, WIDTH_MAX, &v) == 0)
+        else if (parse_u32(value, 0, COLUMN_WIDTH_MAX, &v) == 0)
                 *width = v;
 }
 
@@ -139,7 +138,7 @@ static void apply_annotations(struct column *c) {
         if (value)
                 c->right = str_eq(value, "right");
         value = annotation_get(&field->annotations, "columns.precision");
-        if (value && parse_u32(value, 0, 20, &precision) == 0)
+        if (value && parse_u32(value, 0, COLUMN_PRECISION_MAX, &precision) == 0)
                 c->precision = (int)precision;
         value = annotation_get(&field->annotations, "columns.ellipsis");
         if (!value)

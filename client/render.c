@@ -26,10 +26,9 @@
 #define likely(_x) __builtin_expect(!!(_x), 1)
 #define unlikely(_x) __builtin_expect(!!(_x), 0)
 
-const char *const output_mode_names[_OUTPUT_MODE_MAX] = {
-        [OUTPUT_COLUMNS] = "columns", [OUTPUT_JSON] = "json", [OUTPUT_JSONPRETTY] = "jsonpretty",
-        [OUTPUT_YAML] = "yaml",       [OUTPUT_CSV] = "csv",   [OUTPUT_NONE] = "none",
-};
+#define OUTPUT_MODE_NAME(_name, _text) [OUTPUT_##_name] = _text,
+const char *const output_mode_names[_OUTPUT_MODE_MAX] = { GADGET_OUTPUT_MODES(OUTPUT_MODE_NAME) };
+#undef OUTPUT_MODE_NAME
 
 /* --- splitting a row --- */
 

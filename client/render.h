@@ -22,15 +22,9 @@
 #include "client/out.h"
 #include "client/schema.h"
 
-enum output_mode {
-        OUTPUT_COLUMNS,
-        OUTPUT_JSON,
-        OUTPUT_JSONPRETTY,
-        OUTPUT_YAML,
-        OUTPUT_CSV,
-        OUTPUT_NONE,
-        _OUTPUT_MODE_MAX,
-};
+#define OUTPUT_MODE_ENUM(_name, _text) OUTPUT_##_name,
+enum output_mode { GADGET_OUTPUT_MODES(OUTPUT_MODE_ENUM) _OUTPUT_MODE_MAX };
+#undef OUTPUT_MODE_ENUM
 extern const char *const output_mode_names[_OUTPUT_MODE_MAX];
 
 struct render_options {

@@ -1,84 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/annotations.h"
 
+#include "base/parse.h"
 #include "base/text.h"
+#include "gadget/schema.h"
 
-/* A key that ends in '.' stands for every key that begins so. */
-static const char *const source_keys[] = {
-        "description",
-        "cli.clear-screen-before",
-        "cli.supported-output-modes",
-        "cli.default-output-mode",
-        "fetch-interval",
-        "fetch-count",
-        "ebpf.map.flush-on-stop",
-        "ebpf.iter.fetch-on-stop",
-        "ebpf.rest.name",
-        "ebpf.rest.len",
-        "metrics.collect",
-        "metrics.print",
-        "metrics.implicit-counter.name",
-        "metrics.implicit-counter.description",
-        "logs.array-handling",
-        "logs.name",
-        "env.fields.",
-        "kubenameresolver.enable",
-        "generate_networkpolicy.enable",
-        "pcap.payload",
-        "pcap.timestamp",
-        "pcap.packet-length",
-        "profiles.stack-fields",
-        "profiles.value-field",
-        "profiles.sample-attribute",
-        "profiles.name",
-        "profiles.type",
-        "profiles.unit",
-        "views.",
-        "cli.raw.fields",
+enum value_kind {
+        VALUE_TEXT, /* whatever it is */
+        VALUE_NAME,
+        VALUE_BOOL,
+        VALUE_COUNT,
+        VALUE_DURATION,
+        VALUE_WIDTH,
+        VALUE_PRECISION,
+        VALUE_ALIGNMENT,
+        VALUE_ELLIPSIS,
+        VALUE_ARRAYS,
+        VALUE_METRIC,
+        VALUE_MODE,
+        VALUE_MODES,
+        _VALUE_KIND_MAX,
 };
 
-static const char *const field_keys[] = {
-        "description",
-        "value.one-of",
-        "template",
-        "columns.width",
-        "columns.minwidth",
-        "columns.maxwidth",
-        "columns.alignment",
-        "columns.ellipsis",
-        "columns.hidden",
-        "columns.fixed",
-        "columns.hex",
-        "columns.alias",
-        "columns.precision",
-        "columns.replace",
-        "columns.order",
-        "columns.group",
-        "json.skip",
-        "formatters.timestamp.target",
-        "formatters.syscall.target",
-        "formatters.signal.target",
-        "formatters.errno.target",
-        "formatters.bytes.target",
-        "formatters.duration.target",
-        "formatters.file_mode.target",
-        "formatters.file_flags.target",
-        "formatters.timestamp.format",
-        "ebpf.formatter.enum",
-        "ebpf.formatter.kstack",
-        "ebpf.formatter.bitfield.separator",
-        "uidgidresolver.target",
-        "metrics.type",
-        "metrics.name",
-        "metrics.unit",
-        "metrics.description",
-        "metrics.boundaries",
-        "logs.name",
-        "logs.body",
-        "logs.severity",
-        "pcap.interface-key",
-        "pcap.interface-var",
-        "views.",
+/* A key that ends in '.' stands for every key that begins so. */
+struct key {
+        const char *key;
+        enum value_kind value;
+};
+
+static const struct key source_keys[] = {
+        { "description", VALUE_TEXT },
+        { "cli.clear-screen-before", VALUE_BOOL },
+        { "cli.supported-output-modes", VALUE_MODES },
+        { "cli.default-output-mode", VALUE_MODE },
+        { "fetch-interval", VALUE_DURATION },
+        { "fetch-count", VALUE_COUNT },
+        { "ebpf.map.flush-on-stop", VALUE_BOOL },
+        { "ebpf.iter.fetch-on-stop", VALUE_BOOL },
+        { "ebpf.rest.name", VALUE_NAME },
+        { "ebpf.rest.len", VALUE_NAME },
+        { "metrics.collect", VALUE_BOOL },
+        { "metrics.print", VALUE_BOOL },
+        { "metrics.implicit-counter.name", VALUE_TEXT },
+        { "metrics.implicit-counter.description", VALUE_TEXT },
+        { "logs.array-handling", VALUE_ARRAYS },
+        { "logs.name", VALUE_TEXT },
+        { "env.fields.", VALUE_TEXT },
+        { "kubenameresolver.enable", VALUE_BOOL },
+        { "generate_networkpolicy.enable", VALUE_BOOL },
+        { "pcap.payload", VALUE_TEXT },
+        { "pcap.timestamp", VALUE_TEXT },
+        { "pcap.packet-length", VALUE_TEXT },
+        { "profiles.stack-fields", VALUE_TEXT },
+        { "profiles.value-field", VALUE_TEXT },
+        { "profiles.sample-attribute", VALUE_TEXT },
+        { "profiles.name", VALUE_TEXT },
+        { "profiles.type", VALUE_TEXT },
+        { "profiles.unit", VALUE_TEXT },
+        { "views.", VALUE_TEXT },
+        { "cli.raw.fields", VALUE_TEXT },
+};
+
+static const struct key field_keys[] = {
+        { "description", VALUE_TEXT },
+        { "value.one-of", VALUE_TEXT },
+        { "template", VALUE_TEXT },
+        { "columns.width", VALUE_WIDTH },
+        { "columns.minwidth", VALUE_WIDTH },
+        { "columns.maxwidth", VALUE_WIDTH },
+        { "columns.alignment", VALUE_ALIGNMENT },
+        { "columns.ellipsis", VALUE_ELLIPSIS },
+        { "columns.hidden", VALUE_BOOL },
+        { "columns.fixed", VALUE_BOOL },
+        { "columns.hex", VALUE_BOOL },
+        { "columns.alias", VALUE_NAME },
+        { "columns.precision", VALUE_PRECISION },
+        { "columns.replace", VALUE_NAME },
+        { "columns.order", VALUE_COUNT },
+        { "columns.group", VALUE_TEXT },
+        { "json.skip", VALUE_BOOL },
+        { "formatters.timestamp.target", VALUE_TEXT },
+        { "formatters.syscall.target", VALUE_TEXT },
+        { "formatters.signal.target", VALUE_TEXT },
+        { "formatters.errno.target", VALUE_TEXT },
+        { "formatters.bytes.target", VALUE_TEXT },
+        { "formatters.duration.target", VALUE_TEXT },
+        { "formatters.file_mode.target", VALUE_TEXT },
+        { "formatters.file_flags.target", VALUE_TEXT },
+        { "formatters.timestamp.format", VALUE_TEXT },
+        { "ebpf.formatter.enum", VALUE_TEXT },
+        { "ebpf.formatter.kstack", VALUE_TEXT },
+        { "ebpf.formatter.bitfield.separator", VALUE_TEXT },
+        { "uidgidresolver.target", VALUE_TEXT },
+        { "metrics.type", VALUE_METRIC },
+        { "metrics.name", VALUE_TEXT },
+        { "metrics.unit", VALUE_TEXT },
+        { "metrics.description", VALUE_TEXT },
+        { "metrics.boundaries", VALUE_TEXT },
+        { "logs.name", VALUE_TEXT },
+        { "logs.body", VALUE_TEXT },
+        { "logs.severity", VALUE_TEXT },
+        { "pcap.interface-key", VALUE_TEXT },
+        { "pcap.interface-var", VALUE_TEXT },
+        { "views.", VALUE_TEXT },
 };
 
 /* Of these none says anything to us. metrics.unit is shown with histograms, metrics.print and
@@ -89,6 +113,7 @@ static const struct {
 } for_others[] = {
         { "metrics.type", "exporters of metrics" },
         { "metrics.name", "exporters of metrics" },
+        { "metrics.description", "exporters of metrics" },
         { "metrics.boundaries", "exporters of metrics" },
         { "metrics.implicit-counter.", "exporters of metrics" },
         { "logs.", "exporters of logs" },
@@ -99,6 +124,76 @@ static const struct {
         { "kubenameresolver.enable", "a Kubernetes API" },
         { "generate_networkpolicy.enable", "a Kubernetes API" },
         { "cli.raw.fields", "nobody" },
+        { "cli.", "other clients" },
+        { "columns.order", "other clients" },
+        { "columns.group", "other clients" },
+        { "value.one-of", "readers of the definition" },
+        { "ebpf.iter.fetch-on-stop", "ig" },
+        { "ebpf.rest.", "ig" },
+};
+
+/* --- values --- */
+
+#define MODE_NAME(_name, _text) _text,
+static const char *const modes[] = { GADGET_OUTPUT_MODES(MODE_NAME) "raw", NULL };
+#undef MODE_NAME
+
+static const char *const bools[] = { "true", "false", "yes", "no", "1", "0", NULL };
+static const char *const alignments[] = { "left", "right", NULL };
+static const char *const ellipses[] = { "start", "middle", "end", "none", "", NULL };
+static const char *const arrays[] = { "array", "elements", NULL };
+static const char *const metrics[] = { "counter", "gauge", "histogram", "key", NULL };
+static const char *const widths[] = { "type", NULL };
+
+static bool is_name(const char *value) {
+        return value[0] != '\0';
+}
+
+static bool is_count(const char *value) {
+        uint32_t n;
+
+        return parse_u32(value, 0, UINT32_MAX, &n) == 0;
+}
+
+static bool is_duration(const char *value) {
+        uint64_t ns;
+
+        return parse_duration(value, &ns) == 0;
+}
+
+static bool is_width(const char *value) {
+        uint32_t n;
+
+        return parse_u32(value, 0, COLUMN_WIDTH_MAX, &n) == 0;
+}
+
+static bool is_precision(const char *value) {
+        uint32_t n;
+
+        return parse_u32(value, 0, COLUMN_PRECISION_MAX, &n) == 0;
+}
+
+/* A value fits when it is one of the words, or for the function. */
+static const struct {
+        const char *takes;
+        const char *const *words; /* NULL at the end; NULL = none */
+        bool (*fits)(const char *value);
+        bool is_list; /* of words, with commas between */
+} value_kinds[_VALUE_KIND_MAX] = {
+        [VALUE_NAME] = { "a name", NULL, is_name },
+        [VALUE_BOOL] = { "true or false", bools },
+        [VALUE_COUNT] = { "a number from 0 to 4294967295", NULL, is_count },
+        [VALUE_DURATION] = { "a duration such as 500ms or 2s", NULL, is_duration },
+        [VALUE_WIDTH] = { "a number from 0 to " STRINGIFY(COLUMN_WIDTH_MAX) " or 'type'", widths,
+                          is_width },
+        [VALUE_PRECISION] = { "a number from 0 to " STRINGIFY(COLUMN_PRECISION_MAX), NULL,
+                              is_precision },
+        [VALUE_ALIGNMENT] = { "left or right", alignments },
+        [VALUE_ELLIPSIS] = { "start, middle, end or none", ellipses },
+        [VALUE_ARRAYS] = { "array or elements", arrays },
+        [VALUE_METRIC] = { "counter, gauge, histogram or key", metrics },
+        [VALUE_MODE] = { "an output mode such as columns or json", modes },
+        [VALUE_MODES] = { "output modes with commas between", modes, NULL, true },
 };
 
 #define TEMPLATE_KEYS_MAX 5
@@ -242,15 +337,68 @@ static bool matches(const char *pattern, const char *key) {
         return str_eq(pattern, key);
 }
 
-bool annotation_is_known(enum annotation_scope scope, const char *key, const char **ret_near) {
-        const char *const *keys = scope == ANNOTATION_OF_SOURCE ? source_keys : field_keys;
+#define KEYS_MAX 64
+_Static_assert(ARRAY_SIZE(source_keys) <= KEYS_MAX && ARRAY_SIZE(field_keys) <= KEYS_MAX,
+               "names[] of annotation_is_known()");
+
+static const struct key *find_key(enum annotation_scope scope, const char *key) {
+        const struct key *keys = scope == ANNOTATION_OF_SOURCE ? source_keys : field_keys;
         size_t n = scope == ANNOTATION_OF_SOURCE ? ARRAY_SIZE(source_keys) : ARRAY_SIZE(field_keys);
 
         for (size_t i = 0; i < n; i++)
-                if (matches(keys[i], key))
-                        return true;
-        *ret_near = text_nearest(key, keys, n);
+                if (matches(keys[i].key, key))
+                        return &keys[i];
+        return NULL;
+}
+
+bool annotation_is_known(enum annotation_scope scope, const char *key, const char **ret_near) {
+        const struct key *keys = scope == ANNOTATION_OF_SOURCE ? source_keys : field_keys;
+        size_t n = scope == ANNOTATION_OF_SOURCE ? ARRAY_SIZE(source_keys) : ARRAY_SIZE(field_keys);
+        const char *names[KEYS_MAX];
+
+        if (find_key(scope, key))
+                return true;
+        for (size_t i = 0; i < n; i++)
+                names[i] = keys[i].key;
+        *ret_near = text_nearest(key, names, n);
         return false;
+}
+
+static bool is_word(const char *const *words, const char *value, const char **ret_near) {
+        size_t n = 0;
+
+        for (; words[n]; n++)
+                if (str_eq(words[n], value))
+                        return true;
+        *ret_near = text_nearest(value, words, n);
+        return false;
+}
+
+static bool are_words(const char *const *words, const char *value, const char **ret_near) {
+        cleanup_free char *copy = strdup(value);
+        char *rest = copy, *word;
+
+        if (!copy)
+                return true; /* what follows fails for the same reason, and says so */
+        while ((word = strsep(&rest, ",")))
+                if (!is_word(words, word, ret_near))
+                        return false;
+        return true;
+}
+
+bool annotation_takes(enum annotation_scope scope, const char *key, const char *value,
+                      const char **ret_takes, const char **ret_near) {
+        const struct key *known = find_key(scope, key);
+        enum value_kind kind = known ? known->value : VALUE_TEXT;
+
+        *ret_near = NULL;
+        *ret_takes = value_kinds[kind].takes;
+        if (kind == VALUE_TEXT || (value_kinds[kind].fits && value_kinds[kind].fits(value)))
+                return true;
+        if (!value_kinds[kind].words)
+                return false;
+        return value_kinds[kind].is_list ? are_words(value_kinds[kind].words, value, ret_near)
+                                         : is_word(value_kinds[kind].words, value, ret_near);
 }
 
 const char *annotation_is_for_others(const char *key) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Annotations of data sources and fields: small lists of key and value that travel to clients in
- * the schema. The keys and the templates that exist are tables here; a definition file that uses
- * another one is refused.
+ * the schema. The keys, their values and the templates that exist are tables here; a definition
+ * file that uses others is refused.
  */
 #pragma once
 
@@ -33,6 +33,11 @@ enum annotation_scope { ANNOTATION_OF_SOURCE, ANNOTATION_OF_FIELD };
 
 /* Whether the key exists for this scope. If not, *ret_near is a similar one or NULL. */
 bool annotation_is_known(enum annotation_scope scope, const char *key, const char **ret_near);
+
+/* Whether the key, which is known, takes this value. *ret_takes says what it takes; *ret_near is a
+ * similar value or NULL. */
+bool annotation_takes(enum annotation_scope scope, const char *key, const char *value,
+                      const char **ret_takes, const char **ret_near);
 
 /* What an annotation is for that says nothing to gadgetd ("exporters of metrics"), or NULL: gadgets
  * that are written for others as well have them. */

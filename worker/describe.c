@@ -142,6 +142,16 @@ static int set_targets(const struct definition_source *d, struct event_type *typ
 
 /* --- annotations --- */
 
+static int check_value(const struct definition_pair *pair, enum annotation_scope scope,
+                       struct error *err) {
+        const char *takes, *near;
+
+        if (annotation_takes(scope, pair->key, pair->value, &takes, &near))
+                return 0;
+        return definition_error(pair->node, err, near, "annotation '%s' takes %s, not '%.64s'",
+                                pair->key, takes, pair->value);
+}
+
 static int unknown_annotation(const struct definition_pair *pair, const char *near,
                               struct error *err) {
         return definition_error(pair->node, err, near, "annotation '%.64s' is not known",
@@ -160,6 +170,9 @@ static int apply_pairs(const struct definition_pairs *pairs, enum annotation_sco
 
                 if (!annotation_is_known(scope, pair->key, &near))
                         return unknown_annotation(pair, near, err);
+                r = check_value(pair, scope, err);
+                if (r < 0)
+                        return r;
                 if (annotation_is_for_others(pair->key))
                         log_info("annotation '%s' is for %s and has no effect", pair->key,
                                  annotation_is_for_others(pair->key));

@@ -29,6 +29,21 @@
  */
 #pragma once
 
+/* The largest values of columns.width (and minwidth, maxwidth) and columns.precision. */
+#define COLUMN_WIDTH_MAX 4096
+#define COLUMN_PRECISION_MAX 20
+
+/* How clients print rows; a data source may name the ones that suit it (cli.*-output-mode*). */
+/* clang-format off */
+#define GADGET_OUTPUT_MODES(X)      \
+        X(COLUMNS,    "columns")    \
+        X(JSON,       "json")       \
+        X(JSONPRETTY, "jsonpretty") \
+        X(YAML,       "yaml")       \
+        X(CSV,        "csv")        \
+        X(NONE,       "none")
+/* clang-format on */
+
 enum stream_kind {
         STREAM_TRACER,    /* rows one by one, as they happen */
         STREAM_MAP,       /* array: a map read every interval (toppers) */

@@ -72,6 +72,12 @@ static const struct {
         { "datasources:\n  calls:\n    fields:\n      pid:\n        annotations:\n"
           "          template: pdi\n",
           ":6:11: template 'pdi' does not exist; did you mean 'pid'?" },
+        { "datasources:\n  calls:\n    fields:\n      pid:\n        annotations:\n"
+          "          columns.ellipsis: midle\n",
+          ":6:11: annotation 'columns.ellipsis' takes start, middle, end or none, not 'midle'; did "
+          "you mean 'middle'?" },
+        { "datasources:\n  calls:\n    annotations:\n      fetch-interval: soon\n",
+          ":4:7: annotation 'fetch-interval' takes a duration such as 500ms or 2s, not 'soon'" },
         { "params:\n  ebpf:\n    targ_pdi:\n      key: pid\n", ":3:5: the object has no const" },
         { "params:\n  custom:\n    x: {}\n", ":2:3: 'custom': parameters that patch" },
         { "params:\n  wasm:\n    x: {}\n", ":2:3: 'wasm': gadgets with wasm code" },

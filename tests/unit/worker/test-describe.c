@@ -170,6 +170,68 @@ static void test_unknown_names_are_refused(void **state) {
         }
 }
 
+static void test_values_are_checked(void **state) {
+        static const struct {
+                enum annotation_scope scope;
+                const char *key;
+                const char *value;
+                const char *message; /* behind "annotation '...' takes "; NULL: it fits */
+        } cases[] = {
+                { ANNOTATION_OF_FIELD, "columns.alignment", "rigth",
+                  "left or right, not 'rigth'; did you mean 'right'?" },
+                { ANNOTATION_OF_FIELD, "columns.alignment", "right", NULL },
+                { ANNOTATION_OF_FIELD, "columns.width", "abc",
+                  "a number from 0 to 4096 or 'type', not 'abc'" },
+                { ANNOTATION_OF_FIELD, "columns.minwidth", "4096", NULL },
+                { ANNOTATION_OF_FIELD, "columns.minwidth", "4097", "a number from 0 to 4096" },
+                { ANNOTATION_OF_FIELD, "columns.maxwidth", "tpye", "did you mean 'type'?" },
+                { ANNOTATION_OF_FIELD, "columns.width", "type", NULL },
+                { ANNOTATION_OF_FIELD, "columns.precision", "21", "a number from 0 to 20" },
+                { ANNOTATION_OF_FIELD, "columns.precision", "20", NULL },
+                { ANNOTATION_OF_FIELD, "columns.ellipsis", "midle",
+                  "start, middle, end or none, not 'midle'; did you mean 'middle'?" },
+                { ANNOTATION_OF_FIELD, "columns.ellipsis", "", NULL },
+                { ANNOTATION_OF_FIELD, "json.skip", "maybe", "true or false, not 'maybe'" },
+                { ANNOTATION_OF_FIELD, "json.skip", "yes", NULL },
+                { ANNOTATION_OF_FIELD, "columns.hidden", "flase", "did you mean 'false'?" },
+                { ANNOTATION_OF_FIELD, "columns.alias", "", "a name, not ''" },
+                { ANNOTATION_OF_FIELD, "columns.order", "-1", "a number from 0 to" },
+                { ANNOTATION_OF_FIELD, "metrics.type", "guage", "did you mean 'gauge'?" },
+                { ANNOTATION_OF_FIELD, "description", "", NULL },
+                { ANNOTATION_OF_SOURCE, "fetch-interval", "soon",
+                  "a duration such as 500ms or 2s, not 'soon'" },
+                { ANNOTATION_OF_SOURCE, "fetch-interval", "1500ms", NULL },
+                { ANNOTATION_OF_SOURCE, "fetch-count", "many", "a number from 0 to 4294967295" },
+                { ANNOTATION_OF_SOURCE, "ebpf.map.flush-on-stop", "on", "true or false" },
+                { ANNOTATION_OF_SOURCE, "logs.array-handling", "element",
+                  "did you mean 'elements'?" },
+                { ANNOTATION_OF_SOURCE, "cli.default-output-mode", "jsn", "did you mean 'json'?" },
+                { ANNOTATION_OF_SOURCE, "cli.supported-output-modes", "json,ymal",
+                  "did you mean 'yaml'?" },
+                { ANNOTATION_OF_SOURCE, "cli.supported-output-modes", "json,columns,raw", NULL },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                bool of_source = cases[i].scope == ANNOTATION_OF_SOURCE;
+                char definition[256], message[256];
+                struct rig rig;
+                int r;
+
+                snprintf(definition, sizeof(definition), "%s%s: \"%s\"\n",
+                         of_source ? "datasources:\n  all_types:\n    annotations:\n      "
+                                   : FIELDS "     text:\n      annotations:\n       ",
+                         cases[i].key, cases[i].value);
+                snprintf(message, sizeof(message), "gadget.yaml:%s: annotation '%s' takes ",
+                         of_source ? "4:7" : "6:8", cases[i].key);
+                r = rig_open(&rig, object, definition, 64 << 10);
+                if (cases[i].message ? r != -EINVAL || !strstr(rig.err.msg, message) ||
+                                               !strstr(rig.err.msg, cases[i].message)
+                                     : r != 0)
+                        fail_msg("%s: %s: %d '%s'", cases[i].key, cases[i].value, r, rig.err.msg);
+                rig_done(&rig);
+        }
+}
+
 /* The value of a str key of the map at r; r moves behind the map. */
 static struct mp_value map_get(struct mp_reader *r, const char *key) {
         struct mp_value found = { .type = MP_NIL };
@@ -288,6 +350,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_annotations_for_others),
         cmocka_unit_test(test_a_twin_must_not_be_a_field),
         cmocka_unit_test(test_unknown_names_are_refused),
+        cmocka_unit_test(test_values_are_checked),
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_schema_has_a_bound),
 };
