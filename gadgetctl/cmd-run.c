@@ -145,7 +145,7 @@ static int prepare(const struct args *args, struct run *run, struct error *err) 
         case SUBJECT_IMAGE:
                 if (args->definition)
                         return error_set(
-                                err, ERROR_INVALID, -EINVAL,
+                                err, ERROR_USAGE, -EINVAL,
                                 "run: --definition goes with an object file or a directory");
                 run->request.image = word;
                 break;

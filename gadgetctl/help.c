@@ -36,9 +36,10 @@ static void print_wrapped(FILE *f, const char *text, size_t indent) {
 }
 
 static void print_row(FILE *f, const char *left, const char *right, size_t indent) {
-        fprintf(f, "  %-*s", (int)indent - 2, left);
         if (strlen(left) + 4 > indent)
-                fprintf(f, "\n%*s", (int)indent, "");
+                fprintf(f, "  %s\n%*s", left, (int)indent, "");
+        else
+                fprintf(f, "  %-*s", (int)indent - 2, left);
         print_wrapped(f, right, indent);
 }
 
@@ -183,6 +184,7 @@ static void append_range(char *text, size_t size, const struct schema_param *par
 static void print_param(const struct schema_param *param) {
         char left[256] = "", right[2048] = "", note[512] = "";
         cleanup_free char *name = NULL, *help = NULL;
+        uint32_t n_shown = 0;
 
         append(left, sizeof(left), "", "--");
         append(left, sizeof(left), "", param->key);
@@ -191,10 +193,13 @@ static void print_param(const struct schema_param *param) {
                        param->enumeration || param->n_values ? "NAME" : kind_name(param));
         }
         append(right, sizeof(right), "", param->description);
-        for (uint32_t i = 0; i < param->n_values && strlen(note) < 300; i++)
-                append(note, sizeof(note), i ? ", " : "", param->values[i]);
+        for (; n_shown < param->n_values && strlen(note) < 300; n_shown++)
+                append(note, sizeof(note), ", ", param->values[n_shown]);
         if (note[0]) {
-                append(right, sizeof(right), right[0] ? "; one of " : "one of ", note);
+                append(right, sizeof(right), "; ", "one of ");
+                append(right, sizeof(right), "", note);
+                if (n_shown < param->n_values)
+                        append(right, sizeof(right), ", ", "...");
                 note[0] = '\0';
         }
         if (!param->enumeration && param->n_values == 0)

@@ -154,6 +154,12 @@ static int default_text(const struct param *p, const uint8_t *at, char **ret) {
                 return *ret ? 0 : -ENOMEM;
         }
         i = (int64_t)(u << (64 - 8 * p->size)) >> (64 - 8 * p->size);
+        for (uint32_t k = 0; k < n_enum_values(p); k++)
+                if (btf_enum_value_at(p->btf, p->enum_id, k) ==
+                    (p->kind == FIELD_INT ? i : (int64_t)u)) {
+                        *ret = strdup(btf_enum_name_at(p->btf, p->enum_id, k));
+                        return *ret ? 0 : -ENOMEM;
+                }
         if (asprintf(ret, p->kind == FIELD_INT ? "%" PRId64 : "%" PRIu64,
                      p->kind == FIELD_INT ? i : (int64_t)u) < 0)
                 return -ENOMEM;

@@ -43,6 +43,7 @@ static const struct {
         { TRACER, "--pid", "-1", "'-1' is not a number from 0 to 4294967295" },
         { TRACER, "--failed", "perhaps", "'perhaps' is neither true nor false" },
         { TRACER, "--comm", "longer-than-sixteen", "at most 15 fit" },
+        { TRACER, "--definition", "mine.yaml", "--definition goes with an object file" },
         { ITERATOR, "--keep", NULL, "keep: data source 'processes' is an iterator" },
         { ITERATOR, "--sort", "-proc.comn",
           "sort: data source 'processes' has no field 'proc.comn'; did you mean 'proc.comm'?" },

@@ -54,7 +54,7 @@ static void test_discovery(void **state) {
                 { "p_u64", FIELD_UINT, 8, "4" },   { "p_s8", FIELD_INT, 1, "-1" },
                 { "p_s16", FIELD_INT, 2, "-2" },   { "p_s32", FIELD_INT, 4, "-3" },
                 { "p_s64", FIELD_INT, 8, "-4" },   { "p_bool", FIELD_BOOL, 1, "true" },
-                { "p_color", FIELD_UINT, 4, "5" }, { "p_text", FIELD_STR, 16, "default" },
+                { "p_color", FIELD_UINT, 4, "GREEN" }, { "p_text", FIELD_STR, 16, "default" },
         };
         struct rig rig;
 
