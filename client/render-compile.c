@@ -6,6 +6,7 @@
  */
 #include <strings.h>
 
+#include "base/parse.h"
 #include "base/text.h"
 #include "client/render-program.h"
 
@@ -610,6 +611,17 @@ static int finish(struct compiler *c) {
         return 0;
 }
 
+/* An array that comes again and again is drawn over the last one; the data source may say
+ * otherwise, or that one which comes once is as well. */
+static bool is_live(const struct schema_stream *stream) {
+        const char *said = annotation_get(&stream->annotations, "cli.clear-screen-before");
+        bool live = stream->kind == STREAM_MAP || stream->kind == STREAM_HISTOGRAM;
+
+        if (said && stream->kind != STREAM_TRACER)
+                (void)parse_bool(said, &live);
+        return live;
+}
+
 int program_compile(const struct schema *schema, struct columns *columns,
                     const struct render_options *options, struct program *ret) {
         struct compiler c = {
@@ -624,8 +636,7 @@ int program_compile(const struct schema *schema, struct columns *columns,
         *ret = (struct program){
                 .n_fields = columns->stream->n_fields,
                 .is_array = columns->stream->kind != STREAM_TRACER,
-                .is_live = columns->stream->kind == STREAM_MAP ||
-                           columns->stream->kind == STREAM_HISTOGRAM,
+                .is_live = is_live(columns->stream),
                 .is_silent = options->mode == OUTPUT_NONE ||
                              (columns->n_order == 0 && columns->is_explicit),
         };

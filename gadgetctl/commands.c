@@ -23,7 +23,7 @@ const struct option_info global_options[] = {
 const size_t n_global_options = ARRAY_SIZE(global_options);
 
 #define OPTION_ROW_OUTPUT                                                                                   \
-        VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print rows: columns (default), json, jsonpretty, yaml, csv or none", row_outputs)
+        VALUE("output", 'o', OPTION_CHOICE, output, "MODE", "How to print rows: columns (default, unless the gadget says otherwise), json, jsonpretty, yaml, csv or none", row_outputs)
 #define OPTION_FIELDS                                                                                       \
         VALUE("fields", 0, OPTION_TEXT, fields, "LIST", "Fields to print: a,b (these, in this order), +a,-b (more and fewer than by default), ds1:a;ds2:b")
 /* What the worker does with the rows (include/gadget/run-options.h); here is how it is typed. */

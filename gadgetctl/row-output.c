@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 
+#include "client/output-mode.h"
 #include "gadgetctl/diag.h"
 #include "gadgetctl/signals.h"
 
@@ -14,13 +15,6 @@ static uint32_t terminal_width(void) {
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
                 return 80;
         return size.ws_col;
-}
-
-static enum output_mode mode_of(const struct args *args) {
-        for (enum output_mode mode = 0; args->output && mode < _OUTPUT_MODE_MAX; mode++)
-                if (str_eq(args->output, output_mode_names[mode]))
-                        return mode;
-        return OUTPUT_COLUMNS;
 }
 
 static int init_selection(struct row_output *output, const struct args *args, int flags,
@@ -42,7 +36,6 @@ static int init_selection(struct row_output *output, const struct args *args, in
 int row_output_init(struct row_output *output, const struct args *args, struct bytes schema,
                     int flags, struct error *err) {
         struct render_options options = {
-                .mode = mode_of(args),
                 .fields = args->fields,
                 .terminal = terminal_width(),
                 .clear_screen = isatty(STDOUT_FILENO) && !(flags & ROW_OUTPUT_WHOLE),
@@ -51,6 +44,8 @@ int row_output_init(struct row_output *output, const struct args *args, struct b
 
         *output = (struct row_output){ 0 };
         r = schema_new(schema, &output->schema, err);
+        if (r == 0)
+                r = output_mode_choose(output->schema, args->output, &options.mode, err);
         if (r < 0)
                 return r;
         r = out_init(&output->out, STDOUT_FILENO, OUT_SIZE);

@@ -124,7 +124,6 @@ static const struct {
         { "kubenameresolver.enable", "a Kubernetes API" },
         { "generate_networkpolicy.enable", "a Kubernetes API" },
         { "cli.raw.fields", "nobody" },
-        { "cli.", "other clients" },
         { "columns.order", "other clients" },
         { "columns.group", "other clients" },
         { "value.one-of", "readers of the definition" },
@@ -134,8 +133,11 @@ static const struct {
 
 /* --- values --- */
 
+/* A mode that other clients have: the bytes of one field. */
+#define RAW_MODE "raw"
+
 #define MODE_NAME(_name, _text) _text,
-static const char *const modes[] = { GADGET_OUTPUT_MODES(MODE_NAME) "raw", NULL };
+static const char *const modes[] = { GADGET_OUTPUT_MODES(MODE_NAME) RAW_MODE, NULL };
 #undef MODE_NAME
 
 static const char *const bools[] = { "true", "false", "yes", "no", "1", "0", NULL };
@@ -406,6 +408,14 @@ const char *annotation_is_for_others(const char *key) {
                 if (matches(for_others[i].key, key))
                         return for_others[i].whom;
         return NULL;
+}
+
+bool annotation_names_raw_mode(const char *key, const char *value) {
+        const struct key *known = find_key(ANNOTATION_OF_SOURCE, key);
+
+        /* No other mode has it in its name. */
+        return known && (known->value == VALUE_MODE || known->value == VALUE_MODES) &&
+               strstr(value, RAW_MODE);
 }
 
 int annotations_apply_template(struct annotations *a, const char *name, const char **ret_near) {

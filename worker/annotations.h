@@ -43,5 +43,8 @@ bool annotation_takes(enum annotation_scope scope, const char *key, const char *
  * that are written for others as well have them. */
 const char *annotation_is_for_others(const char *key);
 
+/* Whether it is about an output mode that we do not have, though other clients do. */
+bool annotation_names_raw_mode(const char *key, const char *value);
+
 /* Sets what the template stands for. -ENOENT for an unknown one, with *ret_near as above. */
 int annotations_apply_template(struct annotations *a, const char *name, const char **ret_near);

@@ -176,6 +176,11 @@ static int apply_pairs(const struct definition_pairs *pairs, enum annotation_sco
                 if (annotation_is_for_others(pair->key))
                         log_info("annotation '%s' is for %s and has no effect", pair->key,
                                  annotation_is_for_others(pair->key));
+                if (scope == ANNOTATION_OF_SOURCE &&
+                    annotation_names_raw_mode(pair->key, pair->value))
+                        log_info("annotation '%s': mode 'raw' is for other clients and has no "
+                                 "effect",
+                                 pair->key);
                 if (!str_eq(pair->key, "template"))
                         continue;
                 r = annotations_apply_template(to, pair->value, &near);

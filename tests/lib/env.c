@@ -185,16 +185,22 @@ int env_teardown(void **state) {
 }
 
 /* argv = { program, "--root", ROOT, args..., NULL } */
-static struct run *start(struct env *env, const char *program, uid_t uid, const char *const *args) {
+static struct run *start_spec(struct env *env, const char *program, struct run_spec spec,
+                              const char *const *args) {
         const char *argv[ARGS_MAX] = { program, "--root", env->root };
-        struct run_spec spec = { .argv = argv, .dir = env->root, .uid = uid };
         size_t n = 3;
 
+        spec.argv = argv;
+        spec.dir = env->root;
         for (; *args; args++) {
                 assert_true(n + 1 < ARGS_MAX);
                 argv[n++] = *args;
         }
         return run_new(&spec);
+}
+
+static struct run *start(struct env *env, const char *program, uid_t uid, const char *const *args) {
+        return start_spec(env, program, (struct run_spec){ .uid = uid }, args);
 }
 
 static struct run *keep(struct env *env, struct run *run) {
@@ -256,6 +262,11 @@ void env_stop(struct env *env) {
 
 struct run *env_run_argv(struct env *env, const char *const *args) {
         return keep(env, start(env, gadgetctl_path(env), 0, args));
+}
+
+struct run *env_run_to(struct env *env, int stdout_fd, const char *const *args) {
+        return keep(env, start_spec(env, gadgetctl_path(env),
+                                    (struct run_spec){ .stdout_fd = stdout_fd }, args));
 }
 
 struct run *env_run(struct env *env, ...) {

@@ -46,6 +46,9 @@ void env_stop(struct env *env);
 struct run *env_run(struct env *env, ...) __attribute__((sentinel));
 struct run *env_run_argv(struct env *env, const char *const *args);
 
+/* As env_run_argv(), with its standard output going to this fd (borrowed). */
+struct run *env_run_to(struct env *env, int stdout_fd, const char *const *args);
+
 /* As env_run(), as this user. */
 struct run *env_run_as(struct env *env, uid_t uid, ...) __attribute__((sentinel));
 

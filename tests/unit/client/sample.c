@@ -61,11 +61,18 @@ static void put_pair(struct buf *b, const char *key, uint64_t value) {
         sample_uint(b, value);
 }
 
-static void put_field(struct buf *b, const struct sample_field *f) {
+static void put_annotations(struct buf *b, const char *const *annotations) {
         uint32_t n = 0;
 
-        while (f->annotations[n])
+        while (annotations[n])
                 n += 2;
+        sample_str(b, "annotations");
+        sample_map(b, n / 2);
+        for (uint32_t i = 0; i < n; i++)
+                sample_str(b, annotations[i]);
+}
+
+static void put_field(struct buf *b, const struct sample_field *f) {
         sample_map(b, f->enumeration ? 9 : 8);
         sample_str(b, "name");
         sample_str(b, f->name);
@@ -77,10 +84,7 @@ static void put_field(struct buf *b, const struct sample_field *f) {
         sample_str(b, f->target ? f->target : "");
         sample_str(b, "ctype");
         sample_str(b, f->ctype ? f->ctype : "");
-        sample_str(b, "annotations");
-        sample_map(b, n / 2);
-        for (uint32_t i = 0; i < n; i++)
-                sample_str(b, f->annotations[i]);
+        put_annotations(b, f->annotations);
         if (f->enumeration)
                 put_pair(b, "enum", (uint64_t)f->enumeration - 1);
 }
@@ -105,8 +109,7 @@ static void put_stream(struct buf *b, const struct sample_stream *s) {
         sample_str(b, "name");
         sample_str(b, s->name);
         put_pair(b, "kind", s->kind);
-        sample_str(b, "annotations");
-        sample_map(b, 0);
+        put_annotations(b, s->annotations);
         sample_str(b, "fields");
         sample_array(b, s->n_fields);
         for (uint32_t i = 0; i < s->n_fields; i++)

@@ -22,6 +22,7 @@ struct sample_stream {
         enum stream_kind kind;
         const struct sample_field *fields;
         uint32_t n_fields;
+        const char *annotations[8]; /* key, value, ..., NULL */
 };
 
 struct sample_value {

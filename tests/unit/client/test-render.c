@@ -466,7 +466,7 @@ static void test_screen(void **state) {
                 { "a", STREAM_MAP, counter_fields, 2 },
                 { "b", STREAM_MAP, counter_fields, 2 },
         };
-        static const struct sample_stream once = { "s", STREAM_SNAPSHOT, counter_fields, 2 };
+        struct sample_stream once = { "s", STREAM_SNAPSHOT, counter_fields, 2 };
         const struct render_options options = { .mode = OUTPUT_COLUMNS,
                                                 .fields = "count",
                                                 .clear_screen = true };
@@ -490,6 +490,19 @@ static void test_screen(void **state) {
         begin_with(&once, 1, NULL, 0, &options);
         feed(0, both, &one);
         assert_string_equal(result(), "COUNT\n0\n");
+        /* Unless the gadget says otherwise, both ways. */
+        once.annotations[0] = "cli.clear-screen-before";
+        once.annotations[1] = "true";
+        begin_with(&once, 1, NULL, 0, &options);
+        feed(0, both, &one);
+        feed(0, both, &one);
+        assert_string_equal(result(), CLEAR "COUNT\n0\n" CLEAR "COUNT\n0\n");
+        once.kind = STREAM_MAP;
+        once.annotations[1] = "false";
+        begin_with(&once, 1, NULL, 0, &options);
+        feed(0, both, &one);
+        feed(0, both, &one);
+        assert_string_equal(result(), "COUNT\n0\n\nCOUNT\n0\n");
         forget();
 }
 

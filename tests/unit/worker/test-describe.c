@@ -108,6 +108,10 @@ static void test_annotations_for_others(void **state) {
                 else
                         assert_null(whom);
         }
+        assert_null(annotation_is_for_others("cli.default-output-mode"));
+        assert_true(annotation_names_raw_mode("cli.supported-output-modes", "json,raw"));
+        assert_false(annotation_names_raw_mode("cli.supported-output-modes", "json,csv"));
+        assert_false(annotation_names_raw_mode("description", "raw"));
         assert_int_equal(rig_open(&rig, object,
                                   FIELDS "      u8_max:\n"
                                          "        annotations: { metrics.type: counter }\n",
