@@ -106,6 +106,7 @@ int broker_add_link(struct broker *b, int take_fd, char *take_hook, struct reply
         }
         link->hook = take_hook;
         link->is_per_netns = is_per_netns(take_hook);
+        link->shows_processes = take_hook && strncmp(take_hook, "iter/task", 9) == 0;
         if (link->is_per_netns)
                 containers_want(b, WANT_NETNS);
         return 0;

@@ -129,7 +129,8 @@ struct broker {
         char **declared_hooks; /* of BROKER_HOOK, when inspecting */
         size_t n_declared_hooks;
         uint64_t map_bytes;
-        bool has_stacks; /* it has a map of stacks, so that it may ask whose addresses they are */
+        bool has_own_pids; /* our pid namespace is not the host's: its pids name other processes */
+        bool has_stacks;   /* it has a map of stacks, so that it may ask whose addresses they are */
         struct kernel_symbols kernel_symbols;
 
         bool is_faulted;     /* MSG_FAULT is sent */

@@ -24,7 +24,8 @@ struct object {
         uint32_t target;            /* of a uprobe: the file (broker/target.h); 0 = none */
         char *hook; /* link, perf event: "tracepoint/syscalls/sys_enter_openat"; NULL = attached to
                        nothing */
-        bool is_per_netns; /* link: an iterator that shows the network namespace it is made in */
+        bool is_per_netns;    /* link: an iterator that shows the network namespace it is made in */
+        bool shows_processes; /* link: an iterator over those of the pid namespace it is made in */
         union {
                 struct {
                         uint32_t type;

@@ -38,11 +38,14 @@ static bool is_visible(const struct broker *b, int dir_fd) {
         return false;
 }
 
-/* The pid's directory, which stays that of this very process. */
+/* The pid's directory, which stays that of this very process. The pid comes from an event, and is
+ * the host's. */
 static int open_process(const struct broker *b, uint32_t pid, int *ret_fd) {
         char path[32];
         int fd;
 
+        if (b->has_own_pids)
+                return -ESRCH;
         snprintf(path, sizeof(path), "/proc/%u", pid);
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)

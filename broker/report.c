@@ -4,6 +4,7 @@
  * own knowledge. Everything that a worker words is escaped before it goes up.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/text.h"
 #include "broker/broker.h"
@@ -49,10 +50,27 @@ static int encode_permissions(const struct broker *b, struct buf *out) {
         return permissions_encode(all, hooks, n_hooks, out);
 }
 
+/* What it will not see, because of where gadgetd runs. */
+static const char *describe_pids(const struct broker *b, char *buf, size_t n) {
+        bool shows_processes = false;
+
+        for (size_t i = 0; i < b->objects.n; i++)
+                shows_processes |= b->objects.table[i].shows_processes;
+        if (!b->has_own_pids || (!shows_processes && !b->has_stacks))
+                return NULL;
+        snprintf(buf, n, "gadgetd runs in a pid namespace of its own, not in the host's:%s%s%s",
+                 shows_processes ? " only processes of that namespace are listed" : "",
+                 shows_processes && b->has_stacks ? ", and" : "",
+                 b->has_stacks ? " addresses of programs get no names" : "");
+        return buf;
+}
+
 int on_ready(struct broker *b, const struct request *request, struct reply *reply,
              struct error *err) {
         cleanup_buf struct buf permissions = BUF_INIT(LIMIT_FRAME_MAX / 2);
-        struct msg_ready msg = { .schema = BYTES(request->payload, request->payload_len) };
+        char note[256];
+        struct msg_ready msg = { .schema = BYTES(request->payload, request->payload_len),
+                                 .note = describe_pids(b, note, sizeof(note)) };
         int r;
 
         r = encode_permissions(b, &permissions);

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/pid-namespace.h"
 #include "base/trim.h"
 #include "broker/broker.h"
 #include "broker/kmsg.h"
@@ -86,6 +87,7 @@ static void open_host(struct broker *b) {
         /* The kernel looks at who opened it, not at who reads. */
         b->kallsyms_fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
         b->kmsg_fd = kmsg_open();
+        b->has_own_pids = !pid_namespace_is_host();
         enter_host_network(b);
 }
 

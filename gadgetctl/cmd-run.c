@@ -289,6 +289,8 @@ static int run_once(const struct args *args) {
         r = pull_and_run(&session, args, &run.request, &reply, &err);
         if (r < 0)
                 return failed(args, &session, &err, r);
+        if (reply.note)
+                diag("note: %s", reply.note);
         if (args->detach) {
                 printf("%s\n", reply.id);
                 return EXIT_OK;

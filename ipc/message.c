@@ -34,6 +34,7 @@ static const struct field started_fields[] = {
 static const struct field ready_fields[] = {
         F_BIN(struct msg_ready, schema, REQUIRED, LIMIT_SCHEMA_SIZE_MAX, "Encoded schema of the gadget's rows, passed on unread."),
         F_ANY(struct msg_ready, permissions, 0, LIMIT_FRAME_MAX / 2, "What the gadget's programs may do, as the broker saw it."),
+        F_STR(struct msg_ready, note, 0, 255, "What it will not see, because of where gadgetd runs; absent = nothing."),
 };
 
 static const struct field fault_fields[] = {

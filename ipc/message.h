@@ -105,6 +105,7 @@ struct msg_started {
 struct msg_ready {
         struct bytes schema;      /* msgpack, include/gadget/schema.h; opaque to gadgetd */
         struct bytes permissions; /* msgpack, policy/permissions.h */
+        const char *note;         /* what is not as a user may expect; NULL = nothing */
 };
 
 struct msg_fault {

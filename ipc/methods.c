@@ -56,6 +56,7 @@ static const struct field instance_run_request[] = {
 static const struct field instance_run_reply[] = {
         F_STR(struct rep_instance_run, id, REQUIRED, ID_LEN, "Id of the instance, 64 hex digits."),
         F_STR(struct rep_instance_run, name, REQUIRED, LIMIT_NAME_MAX_LEN, "Name of the instance."),
+        F_STR(struct rep_instance_run, note, 0, 255, "What is not as it should be, such as processes that gadgetd cannot see; absent = nothing."),
 };
 
 static const struct field instance_ref_request[] = {

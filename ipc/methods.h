@@ -83,6 +83,7 @@ struct req_instance_run {
 struct rep_instance_run {
         const char *id;
         const char *name;
+        const char *note; /* what is not as it should be, absent = nothing */
 };
 
 struct req_instance_ref {

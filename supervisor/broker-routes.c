@@ -2,6 +2,7 @@
 #include "supervisor/broker-routes.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/pidfd.h>
 
 #include "base/log.h"
@@ -38,6 +39,8 @@ static int on_ready(struct broker *broker, struct received *received) {
         if (buf_append(&in->schema, ready->schema.data, ready->schema.len) < 0 ||
             buf_append(&in->permissions, ready->permissions.data, ready->permissions.len) < 0)
                 return -EPROTO;
+        if (ready->note)
+                snprintf(in->note, sizeof(in->note), "%s", ready->note);
         return instance_event(in, EVENT_WORKER_READY);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/pid-namespace.h"
 #include "supervisor/client.h"
 #include "supervisor/fsck.h"
 #include "supervisor/instance.h"
@@ -142,6 +143,16 @@ static int open_for_clients(struct supervisor *sup, struct error *err) {
         return 0;
 }
 
+/* Nothing that we could do about it: setns() leads down only (docs/decisions/007). */
+static void check_pid_namespace(void) {
+        if (!pid_namespace_is_host())
+                log_warning(
+                        "gadgetd runs in a pid namespace of its own: snapshots of processes and "
+                        "the search for containers end at it, and stacks of programs have no "
+                        "names; start it in the host's (Kubernetes: hostPID: true; docker and "
+                        "podman: --pid=host)");
+}
+
 int supervisor_init(struct supervisor *sup, const struct options *options, struct error *err) {
         int r;
 
@@ -172,6 +183,7 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         if (r < 0)
                 log_warning_errno(r, "cannot read the mounts of this host");
         cgroup_layout_open(&sup->cgroups);
+        check_pid_namespace();
         sweep(sup);
         return open_for_clients(sup, err);
 }

@@ -31,7 +31,9 @@ static void answer_run(struct waiter *waiter, bool is_over) {
 
         if (!is_over) {
                 client_reply(waiter->client, waiter->id, METHOD_INSTANCE_RUN,
-                             &(struct rep_instance_run){ .id = in->id, .name = in->name });
+                             &(struct rep_instance_run){ .id = in->id,
+                                                         .name = in->name,
+                                                         .note = in->note[0] ? in->note : NULL });
                 return;
         }
         if (in->outcome.cause == CAUSE_FAILED)

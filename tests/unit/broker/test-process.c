@@ -277,6 +277,19 @@ static void test_visibility(void **state) {
         end(&a);
 }
 
+/* Pids of events are the host's; ours of the same number are other processes. */
+static void test_own_pids(void **state) {
+        struct broker_mapping any = { 0 };
+        struct broker_file file;
+        struct asked a;
+
+        begin(&a);
+        a.bed.broker->has_own_pids = true;
+        assert_int_equal(ask(&a, getpid()), -ESRCH);
+        assert_int_equal(ask_file(&a, getpid(), &any, 0, &file), -ESRCH);
+        end(&a);
+}
+
 static void test_without_stacks(void **state) {
         struct asked a;
 
@@ -292,5 +305,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused_files), cmocka_unit_test(test_ended),
         cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_mappings_limit),
         cmocka_unit_test(test_visibility),    cmocka_unit_test(test_without_stacks),
+        cmocka_unit_test(test_own_pids),
 };
 TEST_MAIN("broker-process", tests)
