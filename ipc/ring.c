@@ -329,9 +329,14 @@ void ring_cursor_oldest(const struct ring_reader *r, struct ring_cursor *cursor)
                 place(r, cursor, load_tail(r));
 }
 
-/* A frame of rows that were counted before the cursor took its place. */
-static bool is_before_start(const struct ring_cursor *cursor, const struct event_frame *frame) {
-        return cursor->position <= cursor->start_limit && frame->n_rows > 0 &&
+/* A frame of rows that were counted before the cursor took its place. The one in flight at
+ * start_limit stands there, or behind a pad: at the ring's begin. */
+static bool is_before_start(const struct ring_reader *r, const struct ring_cursor *cursor,
+                            const struct event_frame *frame) {
+        bool is_early = cursor->position <= cursor->start_limit ||
+                        cursor->position == (cursor->start_limit | r->mask) + 1;
+
+        return is_early && frame->n_rows > 0 &&
                frame->first_seq + frame->n_rows <= cursor->next_seq[frame->stream];
 }
 
@@ -376,14 +381,11 @@ int ring_read(const struct ring_reader *r, struct ring_cursor *cursor, uint8_t *
                         if (was_pad)
                                 return -EPROTO;
                         was_pad = true;
-                        /* The frame in flight at start_limit stands behind this pad. */
-                        if (cursor->position == cursor->start_limit)
-                                cursor->start_limit += frame->size;
                         cursor->position += frame->size;
                         continue;
                 }
                 was_pad = false;
-                if (is_before_start(cursor, frame)) {
+                if (is_before_start(r, cursor, frame)) {
                         cursor->position += frame->size;
                         continue;
                 }

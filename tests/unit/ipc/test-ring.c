@@ -494,6 +494,35 @@ static void test_frame_in_flight_behind_a_pad(void **state) {
         assert_int_equal(get(f), 0);
 }
 
+/* The same, and the reader is overrun until the oldest frame is the one that was in flight. */
+static void test_frame_in_flight_is_the_tail(void **state) {
+        struct fixture *f = *state;
+        uint64_t head, at = 0;
+
+        while (DATA_SIZE - (f->w.head & (DATA_SIZE - 1)) >= FRAME_MAX + sizeof(struct event_frame))
+                put(f, 0, 1, 200, 0);
+        head = f->w.head;
+        put(f, 0, 3, 8, 0);
+        f->w.header->head = head;
+        ring_cursor_newest(&f->r, &f->c);
+        assert_int_equal(f->c.start_limit, head);
+        f->w.header->head = f->w.head;
+        assert_true(f->w.head > DATA_SIZE);
+        while (f->w.tail < DATA_SIZE) {
+                at = f->w.header->streams[0].rows;
+                put(f, 0, 1, 200, 0);
+        }
+        assert_true(at > 0);
+        assert_int_equal(f->w.tail, DATA_SIZE);
+        assert_int_equal(get(f), 1);
+        assert_int_equal(f->frame.header.first_seq, f->c.next_seq[0] - f->frame.header.n_rows);
+        assert_int_equal(f->frame.header.n_rows, 1);
+        assert_int_equal(f->frame.lost, 0);
+        while (get(f) == 1)
+                assert_int_equal(f->frame.lost, 0);
+        assert_int_equal(f->c.next_seq[0], f->w.header->streams[0].rows);
+}
+
 #define TEST(_f) cmocka_unit_test_setup_teardown(_f, setup, teardown)
 static const struct CMUnitTest tests[] = {
         TEST(test_layout),
@@ -521,5 +550,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_lying_row_counter),
         TEST(test_frame_in_flight_at_attach),
         TEST(test_frame_in_flight_behind_a_pad),
+        TEST(test_frame_in_flight_is_the_tail),
 };
 TEST_MAIN("ipc-ring", tests)
