@@ -122,8 +122,8 @@ static const struct option_info run_options[] = {
 };
 /* The rows of an instance that runs already, and those of a recording, are selected by gadgetctl itself. */
 #define OPTIONS_SELECT                                                                                      \
-        VALUE("filter", 'F', OPTION_TEXT, run_options[RUN_OPTION_FILTER], "TERMS", "Show only rows for which all terms hold: FIELD OP VALUE[,...]"), \
-        VALUE("filter-expr", 'E', OPTION_TEXT, run_options[RUN_OPTION_FILTER_EXPR], "EXPR", "Show only rows for which the expression holds"), \
+        VALUE("filter", 'F', OPTION_TEXT, run_options[RUN_OPTION_FILTER], "TERMS", "Show only rows for which all terms hold: FIELD OP VALUE[,...]; OP is one of == != > >= < <= ~ !~"), \
+        VALUE("filter-expr", 'E', OPTION_TEXT, run_options[RUN_OPTION_FILTER_EXPR], "EXPR", "Show only rows for which it holds: comparisons, in (A, B), contains, joined by and, or, not, ()"), \
         VALUE("max-entries", 0, OPTION_TEXT, run_options[RUN_OPTION_MAX_ENTRIES], "N", "Show at most so many rows of each array; 0 = all")
 static const struct option_info attach_options[] = {
         OPTION_ROW_OUTPUT,

@@ -22,8 +22,8 @@
 
 /* clang-format off */
 #define GADGET_RUN_OPTIONS(X)                                                                             \
-        X(FILTER,      "filter",      NULL,                 "Show only rows for which all terms hold: FIELD OP VALUE[,...]") \
-        X(FILTER_EXPR, "filter-expr", NULL,                 "Show only rows for which the expression holds")                 \
+        X(FILTER,      "filter",      NULL,                 "Show only rows for which all terms hold: FIELD OP VALUE[,...]; OP is one of == != > >= < <= ~ !~") \
+        X(FILTER_EXPR, "filter-expr", NULL,                 "Show only rows for which it holds: comparisons, in (A, B), contains, joined by and, or, not, ()")                 \
         X(SORT,        "sort",        NULL,                 "Sort each array by these fields; -FIELD = largest first")       \
         X(MAX_ENTRIES, "max-entries", NULL,                 "Show at most so many rows of each array; 0 = all")              \
         X(INTERVAL,    "interval",    "map-fetch-interval", "Time between two reads of a map or iterator")                   \
