@@ -46,7 +46,7 @@ const struct request_info request_table[_BROKER_REQUEST_MAX] = {
         ROW(BROKER_MAP_FD,         "map fd",           LOADING, sizeof(struct broker_map_fd), 0, on_map_fd),
         ROW(BROKER_ID_NAME,        "id name",          PHASE_RUNNING, sizeof(struct broker_id_name), 0, on_id_name),
         ROW(BROKER_KERNEL_SYMBOLS, "kernel symbols",   PHASE_RUNNING, 0, LIMIT_STACK_FRAMES_MAX * sizeof(uint64_t), on_kernel_symbols),
-        ROW(BROKER_SHARED_WANT,    "shared map want",  LOADING, 0, 0, on_shared_want),
+        ROW(BROKER_SHARED_WANT,    "shared map want",  LOADING, sizeof(struct broker_shared_want), 0, on_shared_want),
         ROW(BROKER_SHARED_MAP,     "shared map",       LOADING, 0, 0, on_shared_map),
         ROW(BROKER_PROCESS,        "process",          PHASE_RUNNING, sizeof(struct broker_pair), 0, on_process),
         ROW(BROKER_MAPPED_FILE,    "mapped file",      PHASE_RUNNING, sizeof(struct broker_mapped_file), 0, on_mapped_file),

@@ -50,15 +50,16 @@ int shared_on_map(struct broker *b, const struct msg_shared_map *msg, int *fds, 
 
 int on_shared_want(struct broker *b, const struct request *request, struct reply *reply,
                    struct error *err) {
+        const struct broker_shared_want *want = request->body;
+        struct msg_shared_map_want msg = { .with_paths = want->with_paths != 0 };
         int r;
 
-        (void)request;
         (void)reply;
         if (b->inspect || b->shared.offers || b->shared.was_asked_for)
                 return error_set(err, ERROR_INVALID, -EPROTO,
                                  "the worker's request 'shared map want' comes at the wrong time");
         b->shared.was_asked_for = true;
-        r = channel_send(b->gadgetd, MSG_SHARED_MAP_WANT, NULL, NULL, 0);
+        r = channel_send(b->gadgetd, MSG_SHARED_MAP_WANT, &msg, NULL, 0);
         if (r < 0)
                 return error_set(err, ERROR_INTERNAL, r, "cannot ask for the map of sockets");
         b->shared.awaits = true;

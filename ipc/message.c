@@ -179,6 +179,10 @@ static const struct field container_want_fields[] = {
         F_BOOL(struct msg_container_want, roots, 0, "Files of containers are looked up."),
 };
 
+static const struct field shared_map_want_fields[] = {
+        F_BOOL(struct msg_shared_map_want, with_paths, 0, "Of the values with the optional fields."),
+};
+
 static const struct field shared_map_fields[] = {
         F_STR(struct msg_shared_map, message, 0, 1024, "Why there is no map."),
 };
@@ -232,7 +236,7 @@ const struct message_info message_types[_MSG_MAX] = {
         [MSG_ASK]   = { RECORD("ask", struct msg_ask, ask_fields), ASK_FDS, ASK_FDS },
         [MSG_ASKED] = { RECORD("asked", struct msg_asked, asked_fields), 0, 0 },
         [MSG_SHARED_MAP_OFFER]  = { RECORD_EMPTY("shared-map-offer"), 1, 1 },
-        [MSG_SHARED_MAP_WANT]   = { RECORD_EMPTY("shared-map-want"), 0, 0 },
+        [MSG_SHARED_MAP_WANT]   = { RECORD("shared-map-want", struct msg_shared_map_want, shared_map_want_fields), 0, 0 },
         [MSG_SHARED_MAP]        = { RECORD("shared-map", struct msg_shared_map, shared_map_fields), 0, 1 },
 };
 /* clang-format on */

@@ -256,6 +256,10 @@ struct msg_container_want {
         bool roots;
 };
 
+struct msg_shared_map_want {
+        bool with_paths;
+};
+
 struct msg_shared_map {
         const char *message; /* why there is none */
 };
@@ -317,6 +321,7 @@ union message {
         struct msg_ask ask;
         struct msg_asked asked;
         struct msg_container_want container_want;
+        struct msg_shared_map_want shared_map_want;
         struct msg_shared_map shared_map;
 };
 

@@ -169,7 +169,7 @@ static int send_prepare(struct broker *broker, struct error *err) {
 
 static int send_start(struct instance *in, struct error *err) {
         cleanup_close int object_fd = -1, definition_fd = -1;
-        int fds[START_FDS], map_fd = in->sup->socket_enricher.map_fd, r;
+        int fds[START_FDS], map_fd = socket_enricher_of(in)->map_fd, r;
         const struct msg_start start = {
                 .image = in->image_name,
                 .definition_name = in->image->definition_name,

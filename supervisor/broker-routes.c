@@ -73,18 +73,17 @@ static int on_container_want(struct broker *broker, struct received *received) {
 }
 
 static int on_shared_map_offer(struct broker *broker, struct received *received) {
-        return socket_enricher_on_offer(&broker->sup->socket_enricher, broker->instance,
+        return socket_enricher_on_offer(socket_enricher_of(broker->instance), broker->instance,
                                         TAKE_FD(received->fds[0]));
 }
 
 static int on_shared_map_want(struct broker *broker, struct received *received) {
         struct instance *in = broker->instance;
 
-        (void)received;
         if (in->is_internal || in->socket_use != SOCKET_USE_NONE)
                 return -EPROTO;
         if (in->state == INSTANCE_STARTING) /* or a stop has crossed it */
-                socket_enricher_want(&broker->sup->socket_enricher, in);
+                socket_enricher_want(in, received->msg->shared_map_want.with_paths);
         return 0;
 }
 

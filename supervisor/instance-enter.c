@@ -196,7 +196,7 @@ static void enter_final(struct instance *in) {
         in->ended_ns = clock_ns(CLOCK_REALTIME);
         loop_timer_clear(&in->timeout);
         containers_leave(&in->sup->containers, in);
-        socket_enricher_on_end(&in->sup->socket_enricher, in);
+        socket_enricher_on_end(socket_enricher_of(in), in);
         instance_listen(in, false);
         close_fd(&in->bell_fd);
         close_fd(&in->ring_fd);

@@ -295,7 +295,7 @@ static int on_bell(struct loop_io *io, uint32_t events) {
         uint64_t n;
 
         (void)events;
-        socket_enricher_on_rows(&in->sup->socket_enricher, in);
+        socket_enricher_on_rows(socket_enricher_of(in), in);
         if (read(in->bell_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
                 log_warning_errno(-errno, "instance %.12s: the bell does not work", in->id);
         for (stream = LIST_FIRST(&in->streams); stream; stream = next) {

@@ -68,7 +68,8 @@ struct instance {
         struct selection selection;
         bool waits_for_containers; /* starts when they are known */
         enum socket_use socket_use;
-        bool wants_netns; /* its broker gets fds of containers */
+        enum socket_values socket_values; /* of the map that it uses, or fills */
+        bool wants_netns;                 /* its broker gets fds of containers */
         bool wants_roots;
         bool wants_all;       /* it waits for CONTAINER_ALL */
         bool is_listed;       /* can be found; false = goes as soon as it can */

@@ -7,17 +7,30 @@
 #include "supervisor/instance.h"
 #include "supervisor/supervisor.h"
 
-#define IMAGE "socket_enricher"
-#define NAME "socket-enricher"
 #define NO_PARAMS BYTES("\x80", 1)
 
-void socket_enricher_init(struct socket_enricher *e, struct supervisor *sup) {
-        *e = (struct socket_enricher){ .sup = sup, .map_fd = -1 };
+static const struct {
+        const char *image, *name;
+} gadgets[_SOCKET_VALUES_MAX] = {
+        [SOCKET_VALUES_PLAIN] = { "socket_enricher", "socket-enricher" },
+        [SOCKET_VALUES_WITH_PATHS] = { "socket_enricher_paths", "socket-enricher-paths" },
+};
+
+void socket_enrichers_init(struct socket_enricher *all, struct supervisor *sup) {
+        for (enum socket_values values = 0; values < _SOCKET_VALUES_MAX; values++)
+                all[values] =
+                        (struct socket_enricher){ .sup = sup, .values = values, .map_fd = -1 };
 }
 
-void socket_enricher_done(struct socket_enricher *e) {
-        loop_defer_cancel(&e->restart);
-        close_fd(&e->map_fd);
+void socket_enrichers_done(struct socket_enricher *all) {
+        for (enum socket_values values = 0; values < _SOCKET_VALUES_MAX; values++) {
+                loop_defer_cancel(&all[values].restart);
+                close_fd(&all[values].map_fd);
+        }
+}
+
+struct socket_enricher *socket_enricher_of(const struct instance *in) {
+        return &in->sup->socket_enrichers[in->socket_values];
 }
 
 /* --- those who read the map --- */
@@ -36,7 +49,7 @@ static void answer_all(const struct socket_enricher *e, const char *why) {
         struct instance *in;
 
         LIST_FOREACH (in, &e->sup->instances, link)
-                if (in->socket_use == SOCKET_USE_WAITS)
+                if (in->socket_use == SOCKET_USE_WAITS && in->socket_values == e->values)
                         answer(e, in, why);
 }
 
@@ -44,7 +57,7 @@ static bool has_users(const struct socket_enricher *e) {
         const struct instance *in;
 
         LIST_FOREACH (in, &e->sup->instances, link)
-                if (in->socket_use != SOCKET_USE_NONE)
+                if (in->socket_use != SOCKET_USE_NONE && in->socket_values == e->values)
                         return true;
         return false;
 }
@@ -53,7 +66,7 @@ static void tell_readers(const struct socket_enricher *e, const char *note) {
         struct instance *in;
 
         LIST_FOREACH (in, &e->sup->instances, link) {
-                if (in->socket_use != SOCKET_USE_READS)
+                if (in->socket_use != SOCKET_USE_READS || in->socket_values != e->values)
                         continue;
                 snprintf(in->note, sizeof(in->note), "%s", note);
                 log_warning("instance %.12s (%s): %s", in->id, in->name, note);
@@ -64,9 +77,9 @@ static void tell_readers(const struct socket_enricher *e, const char *note) {
 
 static int start(struct socket_enricher *e, struct error *err) {
         struct instance_spec spec = {
-                .image = IMAGE,
+                .image = gadgets[e->values].image,
                 .params = NO_PARAMS,
-                .name = NAME,
+                .name = gadgets[e->values].name,
                 .allow_unsafe = true, /* it hooks into calls of the host, and refuses none */
                 .is_host_wide = true,
                 .is_internal = true,
@@ -84,6 +97,7 @@ static int start(struct socket_enricher *e, struct error *err) {
                 e->instance = NULL;
                 return r;
         }
+        e->instance->socket_values = e->values;
         e->is_filled = false;
         return instance_event(e->instance, EVENT_START);
 }
@@ -114,7 +128,11 @@ static int on_restart(struct loop_defer *defer) {
         return 0;
 }
 
-void socket_enricher_want(struct socket_enricher *e, struct instance *in) {
+void socket_enricher_want(struct instance *in, bool with_paths) {
+        struct socket_enricher *e;
+
+        in->socket_values = with_paths ? SOCKET_VALUES_WITH_PATHS : SOCKET_VALUES_PLAIN;
+        e = socket_enricher_of(in);
         in->socket_use = SOCKET_USE_WAITS;
         if (e->is_filled)
                 answer(e, in, NULL);

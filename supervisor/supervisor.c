@@ -164,7 +164,7 @@ int supervisor_init(struct supervisor *sup, const struct options *options, struc
         server_init(&sup->server, options->root);
         raise_file_limit();
         containers_init(&sup->containers, sup);
-        socket_enricher_init(&sup->socket_enricher, sup);
+        socket_enrichers_init(sup->socket_enrichers, sup);
         umask(0022);
         r = paths_init(&sup->paths, options, err);
         if (r == 0)
@@ -205,7 +205,7 @@ void supervisor_done(struct supervisor *sup) {
         while ((client = LIST_FIRST(&sup->clients)))
                 client_free(client);
         containers_done(&sup->containers);
-        socket_enricher_done(&sup->socket_enricher);
+        socket_enrichers_done(sup->socket_enrichers);
         sup->fsck = fsck_free(sup->fsck);
         is_unfinished = sup->n_instances > 0 || sup->n_transfers > 0 || sup->spare.broker;
         spare_done(sup);

@@ -46,7 +46,7 @@ struct supervisor {
         struct inflight_list inflight;
         struct fsck *fsck; /* of the store; NULL = there was none yet */
         struct containers containers;
-        struct socket_enricher socket_enricher;
+        struct socket_enricher socket_enrichers[_SOCKET_VALUES_MAX];
         bool is_ending;
         bool is_last_call; /* only clients are left */
 };

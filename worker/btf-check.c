@@ -375,10 +375,21 @@ static int check_ext_part(const struct btf_view *v, enum ext_part part, struct b
         return 0;
 }
 
+/* clang-format off */
+struct ext_header { uint16_t magic; uint8_t version, flags; uint32_t hdr_len; uint32_t parts[3][2]; };
+/* clang-format on */
+
+struct bytes btf_ext_core(struct bytes ext) {
+        struct ext_header h = { 0 };
+
+        memcpy(&h, ext.data, MIN(ext.len, sizeof(h)));
+        if (h.hdr_len < sizeof(h)) /* older than these */
+                return BYTES(NULL, 0);
+        return BYTES(ext.data + h.hdr_len + h.parts[EXT_CORE][0], h.parts[EXT_CORE][1]);
+}
+
 int btf_ext_check(struct bytes ext, struct bytes btf, struct error *err) {
-        /* clang-format off */
-        struct { uint16_t magic; uint8_t version, flags; uint32_t hdr_len; uint32_t parts[3][2]; } h = { 0 };
-        /* clang-format on */
+        struct ext_header h = { 0 };
         cleanup(view_done) struct btf_view v = { .err = err };
         size_t without_core = sizeof(h) - sizeof(h.parts[0]);
         int r;

@@ -247,12 +247,15 @@ static int check_iface(const struct gadget *g, struct error *err) {
                          "iface: no program of the gadget is attached to a network interface");
 }
 
-static int fit_maps(struct gadget *g, struct error *err) {
+/* What is done with the maps, by what the object's sections say of their use. */
+static int with_object(struct gadget *g,
+                       int (*prepare)(struct gadget *g, struct bytes object, struct error *err),
+                       struct error *err) {
         cleanup(unmap_file) struct bytes object = { 0 };
         int r = map_file(g->start->object_fd, LIMIT_OBJECT_SIZE_MAX, &object);
 
         return r < 0 ? error_set(err, ERROR_INTERNAL, r, "cannot read the eBPF object")
-                     : map_sizes_apply(g, object, err);
+                     : prepare(g, object, err);
 }
 
 static int load_once(struct gadget *g, char **ret_detail, struct error *err) {
@@ -275,7 +278,7 @@ static int load_once(struct gadget *g, char **ret_detail, struct error *err) {
                                          "variable '%s' lies outside of its section",
                                          FILTER_BY_MNTNS);
         }
-        r = sockets_map_prepare(g, err);
+        r = with_object(g, sockets_map_prepare, err);
         if (r == 0)
                 r = buffers_choose(g, err);
         if (r == 0)
@@ -283,7 +286,7 @@ static int load_once(struct gadget *g, char **ret_detail, struct error *err) {
         if (r == 0)
                 r = check_iface(g, err);
         if (r == 0)
-                r = fit_maps(g, err);
+                r = with_object(g, map_sizes_apply, err);
         if (r < 0)
                 return r;
         memset(&complaints, 0, sizeof(complaints));

@@ -385,8 +385,9 @@ int host_attach(const struct host_place *place) {
         return host_call(&call);
 }
 
-int host_shared_map(struct broker_shared_map *ret, char *why, size_t room) {
-        struct host_call want = CALL(BROKER_SHARED_WANT, PART(NULL, 0));
+int host_shared_map(bool with_paths, struct broker_shared_map *ret, char *why, size_t room) {
+        struct broker_shared_want body = { .with_paths = with_paths };
+        struct host_call want = CALL(BROKER_SHARED_WANT, PART(&body, sizeof(body)));
         struct host_call get = CALL(BROKER_SHARED_MAP, PART(NULL, 0));
         char out[512];
         int r;

@@ -62,7 +62,7 @@ int host_btf_add_struct(const char *name, uint32_t size, const struct host_membe
 /* The map of sockets that gadgetd keeps for all gadgets: its shape, or -ENOENT with the reason in
  * `why`. Waits until it is filled. */
 struct broker_shared_map;
-int host_shared_map(struct broker_shared_map *ret, char *why, size_t room);
+int host_shared_map(bool with_paths, struct broker_shared_map *ret, char *why, size_t room);
 
 /* When inspecting, nothing is attached that would tell the broker the hooks: says them, one by one
  * ("tracepoint/..."). */

@@ -5,7 +5,8 @@
 #include "worker/gadget.h"
 
 /* Before the object is loaded, and before libbpf reads the kernel's types: makes the gadget's map
- * fit the one that there is, and says where the fields of its values lie. A gadget without such a
+ * fit the one that there is, and says where the fields of its values lie; those that are optional
+ * are there if the gadget's object, an ELF file, refers to one of them. A gadget without such a
  * map is left as it is; where there is none for it, it goes on with one that stays empty, and says
  * so. */
-int sockets_map_prepare(struct gadget *g, struct error *err);
+int sockets_map_prepare(struct gadget *g, struct bytes object, struct error *err);

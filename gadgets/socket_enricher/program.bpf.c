@@ -16,6 +16,9 @@
  * and forgotten a while after the last socket with it is released (cgroup/sock_release), for the
  * sake of packets and events that come late. These hooks decide over the host's sockets: every one
  * of them always returns 1.
+ *
+ * gadgets/socket_enricher_paths is the same with the optional fields, where the process works and
+ * what it executes, for the gadgets that read them: WITH_PATHS.
  */
 #include <vmlinux.h>
 
@@ -24,6 +27,12 @@
 #include <bpf/bpf_tracing.h>
 
 #include <gadget/buffer.h>
+#ifdef WITH_PATHS
+/* What is longer than a path may be loses its beginning. */
+#define GADGET_PATH_BUFFER_SIZE 8192
+#define GADGET_PATH_BUFFERS 4 /* SCRATCHES */
+#include <gadget/filesystem.h>
+#endif
 #include <gadget/macros.h>
 #include <gadget/sock.h>
 #include <gadget/syscall.h>
@@ -41,7 +50,13 @@ struct socket_key {
         __u16 port;
 };
 
-/* struct gadget_socket_value without its optional fields. */
+#ifdef WITH_PATHS
+#define PATH_SIZE 512 /* as the worker's sockets-map.c says */
+#define SCRATCHES 4
+_Static_assert(SCRATCHES == GADGET_PATH_BUFFERS, "one goes with the other");
+#endif
+
+/* struct gadget_socket_value; its optional fields are shorter, or not there at all. */
 struct socket_value {
         __u64 mntns;
         __u64 pid_tgid;
@@ -54,8 +69,16 @@ struct socket_value {
         __u32 ptid;
         char ipv6only;
         char padding[7];
+#ifdef WITH_PATHS
+        char cwd[PATH_SIZE];
+        char exepath[PATH_SIZE];
+#endif
 };
+#ifdef WITH_PATHS
+_Static_assert(sizeof(struct socket_value) == 88 + 2 * PATH_SIZE, "it is what the worker tells");
+#else
 _Static_assert(sizeof(struct socket_value) == 88, "it is what gadgets are compiled for");
+#endif
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
@@ -178,8 +201,67 @@ static __always_inline void hold(const struct sock *sk, const struct socket_key 
                 count_holder(key, 1);
 }
 
-static __always_inline void describe(struct socket_value *value, const struct sock *sk,
-                                     struct task_struct *task) {
+#ifdef WITH_PATHS
+
+/* A value with paths is too large for the stack. A program may be preempted by another one of these
+ * on the same CPU, where it comes back to: each takes a scratch that nobody else is using. */
+struct scratch {
+        struct socket_value value;
+        __u64 users;
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, SCRATCHES);
+        __type(key, __u32);
+        __type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Who counts one user, itself, is alone until it leaves: all others count two. Two that come at the
+ * same time may both count two and go on to the next one. NULL = all are in use. */
+static __always_inline struct scratch *take_scratch(__u32 *ret_index) {
+        for (__u32 i = 0; i < SCRATCHES; i++) {
+                __u32 index = i;
+                struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+
+                if (!scratch)
+                        return NULL;
+                __sync_fetch_and_add(&scratch->users, 1);
+                if (*(volatile __u64 *)&scratch->users == 1) {
+                        *ret_index = i;
+                        return scratch;
+                }
+                __sync_fetch_and_add(&scratch->users, -1);
+        }
+        return NULL;
+}
+
+static __always_inline void leave_scratch(struct scratch *scratch) {
+        __sync_fetch_and_add(&scratch->users, -1);
+}
+
+static __always_inline void copy_path(char *out, struct path *path, __u32 index) {
+        void *text = path->dentry ? gadget_path_str(path, index) : NULL;
+
+        /* Readers are handed what is behind the end as well. */
+        __builtin_memset(out, 0, PATH_SIZE);
+        if (text)
+                bpf_probe_read_kernel_str(out, PATH_SIZE, text);
+}
+
+static __always_inline void describe_paths(struct socket_value *value, struct task_struct *task,
+                                           __u32 index) {
+        struct path path;
+
+        path = BPF_CORE_READ(task, fs, pwd);
+        copy_path(value->cwd, &path, index);
+        path = BPF_CORE_READ(task, mm, exe_file, f_path);
+        copy_path(value->exepath, &path, index);
+}
+
+#endif
+
+static __always_inline void describe(struct socket_value *value, struct task_struct *task) {
         struct task_struct *parent = BPF_CORE_READ(task, real_parent);
         __u32 pid = BPF_CORE_READ(task, pid), tgid = BPF_CORE_READ(task, tgid);
         __u32 uid = BPF_CORE_READ(task, cred, uid.val), gid = BPF_CORE_READ(task, cred, gid.val);
@@ -191,15 +273,43 @@ static __always_inline void describe(struct socket_value *value, const struct so
         bpf_probe_read_kernel(value->ptask, sizeof(value->ptask), &parent->comm);
         value->ppid = BPF_CORE_READ(parent, tgid);
         value->ptid = BPF_CORE_READ(parent, pid);
-        value->sock = (__u64)sk;
+}
+
+/* Puts a description of the task into the map; `owner` is the socket whose port it is. */
+static __always_inline void put(void *ctx, const struct socket_key *key, const struct sock *sk,
+                                struct task_struct *task, __u64 owner) {
+#ifdef WITH_PATHS
+        __u32 index = 0;
+        struct scratch *scratch = take_scratch(&index);
+        struct socket_value *value;
+
+        if (!scratch) {
+                refuse(ctx, key);
+                return;
+        }
+        value = &scratch->value;
+        value->deletion_timestamp = 0;
+        describe_paths(value, task, index);
+#else
+        struct socket_value described = {}, *value = &described;
+#endif
+
+        describe(value, task);
+        value->sock = owner;
         value->ipv6only = BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_ipv6only);
+        /* Without a namespace it is about to be gone. */
+        if (value->mntns != 0 && bpf_map_update_elem(&shared_sockets, key, value, BPF_ANY) < 0)
+                refuse(ctx, key);
+#ifdef WITH_PATHS
+        leave_scratch(scratch);
+#endif
 }
 
 /* The task has the socket's port. Whoever is noted for it already stays if he is the same process;
  * with `is_guest`, he stays as the one whose port it is. */
 static __always_inline void note(void *ctx, const struct sock *sk, struct task_struct *task,
                                  bool is_guest) {
-        struct socket_value value = {}, *old;
+        struct socket_value *old;
         struct socket_key key;
         bool is_live;
 
@@ -211,13 +321,7 @@ static __always_inline void note(void *ctx, const struct sock *sk, struct task_s
         if (is_live && old->pid_tgid >> 32 == BPF_CORE_READ(task, tgid) &&
             (is_guest || old->sock == (__u64)sk))
                 return;
-        describe(&value, sk, task);
-        if (value.mntns == 0)
-                return; /* it is about to be gone */
-        if (is_live && is_guest)
-                value.sock = old->sock;
-        if (bpf_map_update_elem(&shared_sockets, &key, &value, BPF_ANY) < 0)
-                refuse(ctx, &key);
+        put(ctx, &key, sk, task, is_live && is_guest ? old->sock : (__u64)sk);
 }
 
 static __always_inline void note_current(void *ctx, const struct sock *sk, bool is_guest) {

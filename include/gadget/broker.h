@@ -319,10 +319,15 @@ struct broker_id_name {
  * Reply: for each a uint8_t, and the name of the function around it of so many bytes; 0 = there is
  * none. result: -EACCES = the kernel hides its addresses. Only for gadgets with a map of stacks. */
 
-/* SHARED_WANT has no struct: the gadget has a map BROKER_SHARED_MAP_READ. The reply says nothing
- * yet; the next request is not read before gadgetd has answered. SHARED_MAP has none either. Reply:
- * the shape that MAP_CREATE of that map must have, or -ENOENT and a text why there is none: then
- * the gadget makes one of its own, which stays empty. */
+/* SHARED_WANT: the gadget has a map BROKER_SHARED_MAP_READ. The reply says nothing yet; the next
+ * request is not read before gadgetd has answered. SHARED_MAP has no struct. Reply: the shape that
+ * MAP_CREATE of that map must have, or -ENOENT and a text why there is none: then the gadget makes
+ * one of its own, which stays empty. */
+struct broker_shared_want {
+        uint32_t with_paths; /* 1 = the gadget reads the optional fields of its values */
+        uint32_t reserved;
+};
+
 struct broker_shared_map {
         uint32_t key_size;
         uint32_t value_size;

@@ -16,7 +16,6 @@
 struct event {
         gadget_pid asker;
         bool is_known;
-        bool has_paths;
         __u16 port;
         struct gadget_process proc;
 };
@@ -38,8 +37,6 @@ int on_exit_getsockname(struct syscall_trace_exit *ctx) {
                 return 0;
         event->asker = bpf_get_current_pid_tgid() >> 32;
         event->is_known = value != NULL;
-        event->has_paths =
-                bpf_core_field_exists(value->cwd) || bpf_core_field_exists(value->exepath);
         event->port = BPF_CORE_READ(sk, __sk_common.skc_num);
         gadget_process_populate_from_socket(value, &event->proc);
         gadget_submit_buf(ctx, &events, event, sizeof(*event));

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -121,7 +122,6 @@ static void expect(const json_t *row, const struct pod *pod, pid_t asker, uint16
         assert_int_equal(row_int(row, "asker"), asker);
         assert_int_equal(row_int(row, "port"), port);
         assert_true(json_is_true(row_get(row, "is_known")));
-        assert_true(json_is_false(row_get(row, "has_paths")));
         assert_int_equal(row_int(row, "proc.pid"), owner);
         assert_int_equal(row_int(row, "proc.tid"), owner);
         assert_string_equal(row_str(row, "proc.comm"), comm);
@@ -324,20 +324,15 @@ static bool has_name(uint32_t map_id, const char *name) {
                strcmp(info.name, name) == 0;
 }
 
-/* What the broker of our enricher holds: others on this machine may have one too. */
-static uint32_t find_map(struct env *env, const char *name) {
+/* What the broker of the instance holds: others on this machine may have such a map too. */
+static uint32_t find_map_of(struct env *env, const char *instance, const char *name) {
+        json_t *show = env_ctl_json(env, "show", instance, "-o", "json", NULL);
         char path[300], line[128];
-        json_t *item, *show;
         struct dirent *entry;
         uint32_t found = 0;
-        size_t n;
         DIR *dir;
 
-        item = enricher(env, &n);
-        assert_int_equal(n, 1);
-        show = env_ctl_json(env, "show", row_str(item, "id"), "-o", "json", NULL);
         snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)row_int(show, "broker_pid"));
-        json_decref(item);
         json_decref(show);
         dir = opendir(path);
         assert_non_null(dir);
@@ -359,6 +354,28 @@ static uint32_t find_map(struct env *env, const char *name) {
         closedir(dir);
         assert_true(found > 0);
         return found;
+}
+
+static uint32_t find_map(struct env *env, const char *name) {
+        uint32_t found;
+        json_t *item;
+        size_t n;
+
+        item = enricher(env, &n);
+        assert_int_equal(n, 1);
+        found = find_map_of(env, row_str(item, "id"), name);
+        json_decref(item);
+        return found;
+}
+
+static uint32_t value_size_of(uint32_t map_id) {
+        cleanup_close int fd = bpf_map_get_fd_by_id(map_id);
+        struct bpf_map_info info = { 0 };
+        uint32_t n = sizeof(info);
+
+        assert_true(fd >= 0);
+        assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &n), 0);
+        return info.value_size;
 }
 
 struct socket_key {
@@ -455,6 +472,131 @@ static void test_shared(void **state) {
         assert_int_equal(n, 1);
         env_ctl(env, 0, "stop", "u", NULL);
         assert_true(WAIT_UNTIL((json_decref(enricher(env, &n)), n == 0), WAIT_DEFAULT));
+        env_stop(env);
+}
+
+/* --- the optional fields --- */
+
+#define DEEP_NAME                                                                                  \
+        "a-directory-whose-name-has-eighty-characters-of-which-these-are-most-and-no-more-than"
+#define DEEP_LEVELS 8 /* more than 512 bytes */
+
+static int get_with_path(void *arg) {
+        struct question *q = arg;
+        char here[1024];
+        int listener;
+
+        prctl(PR_SET_NAME, "pathfinder");
+        if (mkdir("/work here", 0755) < 0 || chdir("/work here") < 0)
+                return -1;
+        put(q, bound(SOCK_DGRAM, "127.0.0.1"));
+        listener = bound(SOCK_STREAM, "127.0.0.1");
+        if (listen(listener, 4) < 0 || chdir("/") < 0)
+                return -1;
+        put(q, connected(SOCK_STREAM, "127.0.0.1", ask(listener)));
+        for (int i = 0; i < DEEP_LEVELS; i++)
+                if (mkdir(DEEP_NAME, 0755) < 0 || chdir(DEEP_NAME) < 0)
+                        return -1;
+        put(q, bound(SOCK_DGRAM, "127.0.0.1"));
+        return getcwd(here, sizeof(here)) && strlen(here) > 512 ? 0 : -1;
+}
+
+static json_t *expect_paths(struct run *run, uint16_t port, const char *cwd, const char *exe) {
+        char text[16];
+        json_t *row;
+
+        snprintf(text, sizeof(text), "%u", port);
+        row = run_wait_row(run, "port", text);
+        assert_true(json_is_true(row_get(row, "is_known")));
+        assert_string_equal(row_str(row, "cwd"), cwd);
+        assert_string_equal(row_str(row, "exepath"), exe);
+        return row;
+}
+
+/* In a container they are as the container sees them. */
+static void test_paths(void **state) {
+        struct env *env = *state;
+        struct question *q;
+        char exe[512], deep[1024] = "";
+        struct pod *pod;
+        struct run *run;
+        json_t *row;
+        ssize_t n;
+        pid_t pid;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_RUNC);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        pod = pod_new(env, "owner");
+        run = start_object(env, "t", OBJECT("socket_paths"), "owner");
+        q = pod_shared(sizeof(*q));
+        pod_call(pod, get_with_path, q, &pid);
+        assert_int_equal(q->n, 3);
+        n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+        assert_true(n > 0);
+        exe[n] = '\0';
+        row = expect_paths(run, q->ports[0], "/work here", exe);
+        assert_string_equal(row_str(row, "proc.comm"), "pathfinder");
+        assert_int_equal(row_int(row, "proc.pid"), pid);
+        assert_int_equal(row_int(row, "proc.mntns_id"), pod_namespace(pod, "mnt"));
+        assert_string_equal(row_str(row, "runtime.containerName"), "owner");
+        expect_paths(run, q->ports[1], "/", exe);
+        for (int i = 0; i < DEEP_LEVELS; i++)
+                strcat(deep, "/" DEEP_NAME);
+        deep[511] = '\0';
+        expect_paths(run, q->ports[2], deep, exe);
+        env_ctl(env, 0, "stop", "t", NULL);
+        run_exit(run);
+        env_stop(env);
+}
+
+/* Whoever does not read them does not pay for them, whoever runs beside it; and what was open
+ * before has them too. */
+static void test_paths_cost_only_their_readers(void **state) {
+        struct env *env = *state;
+        char exe[512], cwd[512];
+        uint32_t plain, map;
+        struct run *run;
+        json_t *row;
+        uint16_t port;
+        ssize_t len;
+        size_t n;
+        int early;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_TRACEPOINT);
+        env_start(env, NULL);
+        early = bound(SOCK_DGRAM, "127.0.0.1");
+        assert_int_equal(fcntl(early, F_SETFD, FD_CLOEXEC), 0); /* nobody else's */
+        env_ctl(env, 0, "run", OBJECT("socket_owner"), "-d", "--name", "plain", "--host", NULL);
+        plain = find_map(env, "shared_sockets");
+        assert_int_equal(value_size_of(plain), 88);
+
+        run = start_object(env, "t", OBJECT("socket_paths"), NULL);
+        json_decref(enricher(env, &n));
+        assert_int_equal(n, 2);
+        map = find_map_of(env, "socket-enricher-paths", "shared_sockets");
+        assert_int_equal(value_size_of(map), 88 + 2 * 512);
+        assert_int_equal(find_map_of(env, "socket-enricher", "shared_sockets"), plain);
+        assert_int_equal(find_map_of(env, "plain", "shared_sockets"), plain);
+        assert_int_equal(find_map_of(env, "t", "shared_sockets"), map);
+        port = ask(early);
+        assert_non_null(getcwd(cwd, sizeof(cwd)));
+        len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+        assert_true(len > 0);
+        exe[len] = '\0';
+        row = expect_paths(run, port, cwd, exe);
+        assert_int_equal(row_int(row, "proc.pid"), getpid());
+
+        /* Each goes with its own last reader. */
+        env_ctl(env, 0, "stop", "t", NULL);
+        run_exit(run);
+        assert_true(WAIT_UNTIL((json_decref(enricher(env, &n)), n == 1), WAIT_DEFAULT));
+        assert_int_equal(find_map(env, "shared_sockets"), plain);
+        env_ctl(env, 0, "stop", "plain", NULL);
+        assert_true(WAIT_UNTIL((json_decref(enricher(env, &n)), n == 0), WAIT_DEFAULT));
+        close(early);
         env_stop(env);
 }
 
@@ -612,6 +754,8 @@ static const struct CMUnitTest tests[] = {
         POD_TEST(test_before_and_inherited),
         POD_TEST(test_close_and_expiry),
         POD_TEST(test_shared),
+        POD_TEST(test_paths),
+        POD_TEST(test_paths_cost_only_their_readers),
         POD_TEST(test_lost),
         POD_TEST(test_not_written),
         POD_TEST(test_packets),

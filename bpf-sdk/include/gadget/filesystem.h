@@ -14,8 +14,14 @@
 #define GADGET_PATH_COMPONENTS_MAX 80
 
 /* Half of it takes the path. The other half is what the verifier must believe could be written past
- * its end. */
+ * its end. A power of two, of at least 1024. */
+#ifndef GADGET_PATH_BUFFER_SIZE
 #define GADGET_PATH_BUFFER_SIZE 32768
+#endif
+/* get_path_str() takes the first one. More are for programs that can be preempted by each other. */
+#ifndef GADGET_PATH_BUFFERS
+#define GADGET_PATH_BUFFERS 1
+#endif
 #define GADGET_PATH_SPACE (GADGET_PATH_BUFFER_SIZE / 2)
 #define GADGET_NAME_MASK 255
 
@@ -29,7 +35,7 @@ struct gadget_path_buffer {
 
 struct {
         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
+        __uint(max_entries, GADGET_PATH_BUFFERS);
         __type(key, __u32);
         __type(value, struct gadget_path_buffer);
 } bufs SEC(".maps");
@@ -84,17 +90,16 @@ static __always_inline bool gadget_path_step(struct gadget_path_buffer *buffer,
         return true;
 }
 
-/* The path as a string of less than GADGET_PATH_SPACE bytes, which stays until the next call on
- * this CPU. "/" for the root; NULL only when this CPU has no buffer. What has more than 80
- * components, mounts on the way included, loses the first ones. */
-static __always_inline void *get_path_str(struct path *path) {
+/* The path as a string of less than GADGET_PATH_SPACE bytes, which stays until the next call for
+ * that buffer of this CPU. "/" for the root; NULL only when there is no such buffer. What has more
+ * than 80 components, mounts on the way included, loses the first ones. */
+static __always_inline void *gadget_path_str(struct path *path, __u32 index) {
         struct dentry *dentry = BPF_CORE_READ(path, dentry);
         struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
         struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
         struct gadget_path_buffer *buffer;
-        __u32 zero = 0;
 
-        buffer = bpf_map_lookup_elem(&bufs, &zero);
+        buffer = bpf_map_lookup_elem(&bufs, &index);
         if (!buffer)
                 return NULL;
         buffer->start = GADGET_PATH_SPACE - 1;
@@ -110,6 +115,10 @@ static __always_inline void *get_path_str(struct path *path) {
                 buffer->data[GADGET_PATH_SPACE - 2] = '/';
         }
         return &buffer->data[buffer->start & (GADGET_PATH_SPACE - 1)];
+}
+
+static __always_inline void *get_path_str(struct path *path) {
+        return gadget_path_str(path, 0);
 }
 
 /* The open file behind a descriptor of the current process; NULL when it has none. */

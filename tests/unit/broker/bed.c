@@ -197,6 +197,7 @@ void make_good(struct example *m, enum broker_type type) {
                                                .prog = PROG };
         struct broker_pmu_request pmu = { .pmu = BROKER_PMU_KPROBE };
         struct broker_map_fd map_fd = { .map = MAP };
+        struct broker_shared_want shared_want = { .with_paths = 1 };
         struct broker_id_name id_name = { .id = 0 };
         struct broker_mapped_file file = { .pid = (uint32_t)getpid() };
         uint64_t address = 0xffffffff81000000;
@@ -258,6 +259,7 @@ void make_good(struct example *m, enum broker_type type) {
         case BROKER_MAP_FD:
                 return make(m, type, &map_fd, sizeof(map_fd), NULL, 0);
         case BROKER_SHARED_WANT:
+                return make(m, type, &shared_want, sizeof(shared_want), NULL, 0);
         case BROKER_SHARED_MAP:
                 return make(m, type, NULL, 0, NULL, 0);
         case BROKER_HOOK:

@@ -248,7 +248,7 @@ static int on_start(struct received *received) {
         if (ring_writer_init(&fake.ring, fake.ring_fd) < 0)
                 return -EPROTO;
         if (param_number("sockets", 0))
-                say(MSG_SHARED_MAP_WANT, NULL);
+                say(MSG_SHARED_MAP_WANT, &(struct msg_shared_map_want){});
         else
                 run();
         return 0;

@@ -50,7 +50,7 @@ int host_btf_add_struct(const char *name, uint32_t size, const struct host_membe
         return -EOPNOTSUPP;
 }
 
-int host_shared_map(struct broker_shared_map *ret, char *why, size_t room) {
+int host_shared_map(bool with_paths, struct broker_shared_map *ret, char *why, size_t room) {
         return -ENOENT;
 }
 
