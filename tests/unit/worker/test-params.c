@@ -47,13 +47,13 @@ static void test_discovery(void **state) {
                 uint32_t size;
                 const char *default_value;
         } cases[] = {
-                { "pid", FIELD_UINT, 4, "" },      { "tid", FIELD_UINT, 4, "" },
-                { "uid", FIELD_UINT, 4, "" },      { "gid", FIELD_UINT, 4, "" },
-                { "comm", FIELD_STR, 16, "" },     { "p_u8", FIELD_UINT, 1, "1" },
-                { "p_u16", FIELD_UINT, 2, "2" },   { "p_u32", FIELD_UINT, 4, "3" },
-                { "p_u64", FIELD_UINT, 8, "4" },   { "p_s8", FIELD_INT, 1, "-1" },
-                { "p_s16", FIELD_INT, 2, "-2" },   { "p_s32", FIELD_INT, 4, "-3" },
-                { "p_s64", FIELD_INT, 8, "-4" },   { "p_bool", FIELD_BOOL, 1, "true" },
+                { "pid", FIELD_UINT, 4, "" },          { "tid", FIELD_UINT, 4, "" },
+                { "uid", FIELD_UINT, 4, "" },          { "gid", FIELD_UINT, 4, "" },
+                { "comm", FIELD_STR, 16, "" },         { "p_u8", FIELD_UINT, 1, "1" },
+                { "p_u16", FIELD_UINT, 2, "2" },       { "p_u32", FIELD_UINT, 4, "3" },
+                { "p_u64", FIELD_UINT, 8, "4" },       { "p_s8", FIELD_INT, 1, "-1" },
+                { "p_s16", FIELD_INT, 2, "-2" },       { "p_s32", FIELD_INT, 4, "-3" },
+                { "p_s64", FIELD_INT, 8, "-4" },       { "p_bool", FIELD_BOOL, 1, "true" },
                 { "p_color", FIELD_UINT, 4, "GREEN" }, { "p_text", FIELD_STR, 16, "default" },
         };
         struct rig rig;
