@@ -423,6 +423,16 @@ static const struct convention conventions[] = {
         { "hist_", .on_map = on_hist_map },
 };
 
+/* The markers of the headers are `const void *`; other variables may be called what they like. */
+static bool is_marker(const struct btf *btf, const struct btf_type *var) {
+        const struct btf_type *t = btf__type_by_id(btf, var->type);
+
+        if (!btf_is_ptr(t))
+                return false;
+        t = btf__type_by_id(btf, t->type);
+        return btf_is_const(t) && t->type == 0;
+}
+
 static int find_by_variables(struct gadget *g, const struct convention *c, struct error *err) {
         const struct btf *btf = bpf_object__btf(g->object);
 
@@ -435,7 +445,7 @@ static int find_by_variables(struct gadget *g, const struct convention *c, struc
                         continue;
                 name = btf__name_by_offset(btf, t->name_off);
                 rest = str_after(name, c->prefix);
-                if (!rest || !strstr(rest, SEPARATOR))
+                if (!rest || (!strstr(rest, SEPARATOR) && !is_marker(btf, t)))
                         continue;
                 r = c->on_variable(g, rest, err);
                 if (r < 0)

@@ -41,6 +41,7 @@ const struct event *keep_event __attribute__((unused));
 #define CASE_NOT_AN_ITERATOR 20
 #define CASE_ITERATOR_TYPE_WITHOUT_ITERATOR 21
 #define CASE_ENTRY_TOO_LARGE 22
+#define CASE_NAME_ONLY 23
 
 #if CASE != CASE_NOTHING
 RING(events);
@@ -113,6 +114,9 @@ struct {
                 value, struct { __u64 all[8192]; });
 } table SEC(".maps");
 TRACER_VARIABLE(gadget_mapiter_one___table);
+#elif CASE == CASE_NAME_ONLY
+TRACER_VARIABLE(gadget_tracer_one___events___event);
+TRACER_VARIABLE(gadget_tracer_two);
 #elif CASE == CASE_PRINT_WITHOUT_TYPE
 RING(print_one);
 #elif CASE == CASE_TOO_MANY

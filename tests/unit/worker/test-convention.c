@@ -49,6 +49,7 @@ static const struct {
         [21] = { -ENOEXEC, "'gadget_iter_type' says what iterators write, but the object has no "
                            "program in a section that begins with iter/" },
         [22] = { -E2BIG, "map iterator 'one': key and value have not 1 to 65528 bytes together" },
+        [23] = { -ENOEXEC, "'gadget_tracer_two' does not read name___map___type" },
 };
 
 static void test_wrong_declarations(void **state) {
