@@ -155,10 +155,14 @@ int on_link_create(struct broker *b, const struct request *request, struct reply
         reply->result = sys_bpf(BPF_LINK_CREATE, &attr);
         if (reply->result < 0)
                 return 0;
-        return broker_add_link(b, reply->result,
-                               target ? strdup(target->perf.target ?: "perf_event")
-                                      : ask_hook(reply->result, type->name, prog->name),
-                               reply, err);
+        r = broker_add_link(b, reply->result,
+                            target ? strdup(target->perf.target ?: "perf_event")
+                                   : ask_hook(reply->result, type->name, prog->name),
+                            reply, err);
+        if (r == 0)
+                objects_find(&b->objects, reply->handle)->is_iterator =
+                        create->attach_type == BPF_TRACE_ITER;
+        return r;
 }
 
 /* Names of kernel symbols, tracepoints and their categories. */

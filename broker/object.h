@@ -24,6 +24,7 @@ struct object {
         uint32_t target;            /* of a uprobe: the file (broker/target.h); 0 = none */
         char *hook; /* link, perf event: "tracepoint/syscalls/sys_enter_openat"; NULL = attached to
                        nothing */
+        bool is_iterator;     /* link: runs when it is read and at no other time */
         bool is_per_netns;    /* link: an iterator that shows the network namespace it is made in */
         bool shows_processes; /* link: an iterator over those of the pid namespace it is made in */
         union {

@@ -93,8 +93,9 @@ void broker_detach(struct broker *b) {
                 struct object *object = &b->objects.table[i];
 
                 /* The entry stays: the worker still has a number for it, and closes that in its
-                 * time. */
-                if (object->fd >= 0 &&
+                 * time. Iterators stay as well: they are read at the stop, as maps are, and run
+                 * at no other time. */
+                if (object->fd >= 0 && !object->is_iterator &&
                     (object->kind == OBJECT_LINK || (object->kind == OBJECT_PERF && object->hook)))
                         fds[n++] = TAKE_FD(object->fd);
         }

@@ -127,7 +127,6 @@ static const struct {
         { "columns.order", "other clients" },
         { "columns.group", "other clients" },
         { "value.one-of", "readers of the definition" },
-        { "ebpf.iter.fetch-on-stop", "ig" },
         { "ebpf.rest.", "ig" },
 };
 

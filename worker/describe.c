@@ -201,6 +201,30 @@ static int apply_pairs(const struct definition_pairs *pairs, enum annotation_sco
         return 0;
 }
 
+#define KIND(_kind) (1u << STREAM_##_kind)
+#define ARRAYS (KIND(MAP) | KIND(SNAPSHOT) | KIND(HISTOGRAM))
+
+/* Annotations that say something to some kinds of data sources only. */
+static const struct {
+        const char *key;
+        unsigned int kinds;
+        const char *whom;
+} of_kinds[] = {
+        { "fetch-interval", ARRAYS, "maps and iterators" },
+        { "fetch-count", ARRAYS, "maps and iterators" },
+        { "cli.clear-screen-before", ARRAYS, "maps and iterators" },
+        { "ebpf.map.flush-on-stop", KIND(MAP) | KIND(HISTOGRAM), "maps" },
+        { "ebpf.iter.fetch-on-stop", KIND(SNAPSHOT), "iterators" },
+};
+
+static void tell_without_effect(const struct source *source) {
+        for (size_t i = 0; i < ARRAY_SIZE(of_kinds); i++)
+                if (annotations_get(&source->annotations, of_kinds[i].key) &&
+                    !(of_kinds[i].kinds & 1u << source->kind))
+                        log_info("annotation '%s' is for %s and has no effect on data source '%s'",
+                                 of_kinds[i].key, of_kinds[i].whom, source->name);
+}
+
 static int unknown_field(const struct source *source, const struct definition_field *d,
                          struct error *err) {
         const struct event_type *type = source->type;
@@ -301,6 +325,7 @@ int gadget_describe(struct gadget *g, struct error *err) {
                         return unknown_source(g, d, err);
                 r = apply_pairs(&d->annotations, ANNOTATION_OF_SOURCE, NULL, &source->annotations,
                                 err);
+                tell_without_effect(source);
                 if (r == 0)
                         r = describe_fields(source, d, err);
                 if (r < 0)

@@ -43,7 +43,7 @@ static int read_count(struct reader *reader, const struct gadget *g, const struc
                               "count: '%.64s' is not a number from 0 to %u", text, UINT32_MAX);
         if (r < 0)
                 return r;
-        if (count == 0 && source->kind == STREAM_SNAPSHOT && reader->interval_ns == 0)
+        if (count == 0 && !reader->reads_at_stop && reader->interval_ns == 0)
                 count = 1;
         reader->reads_left = count ? count : UINT64_MAX;
         if (count > 1 && reader->interval_ns == 0)
@@ -74,6 +74,9 @@ int reader_init(struct reader *reader, const struct gadget *g, uint16_t stream,
                 .kind = source->kind, .map.fd = -1, .losses.fd = -1, .next_ns = UINT64_MAX
         };
         snprintf(reader->name, sizeof(reader->name), "%.63s", source->name);
+        reader->reads_at_stop =
+                source->kind != STREAM_SNAPSHOT ||
+                annotations_is_true(&source->annotations, "ebpf.iter.fetch-on-stop");
         r = array_init(&reader->array, g, stream, out, err);
         if (r == 0)
                 r = read_interval(reader, g, source, err);
@@ -87,7 +90,6 @@ int reader_init(struct reader *reader, const struct gadget *g, uint16_t stream,
                 iterator_init(&reader->iterator, source);
                 return 0;
         }
-        reader->reads_at_stop = true;
         r = map_reader_init(&reader->map, source, g->start->n_cpus, !keep, err);
         return r < 0 ? r : losses_init(&reader->losses, source, g->start->n_cpus, err);
 }
@@ -100,7 +102,7 @@ void reader_done(struct reader *reader) {
 }
 
 void reader_start(struct reader *reader, uint64_t now) {
-        if (reader->kind == STREAM_SNAPSHOT || reader->reads_left == 1)
+        if (!reader->reads_at_stop || reader->reads_left == 1)
                 reader->next_ns = now;
         else if (reader->interval_ns > 0)
                 reader->next_ns = now + reader->interval_ns;

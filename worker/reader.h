@@ -6,6 +6,7 @@
  *                 interval 0                     interval > 0
  *   map           once, at the stop              every interval, and the rest at the stop
  *   snapshot      once, at the start             at the start and every interval
+ *   snapshot with ebpf.iter.fetch-on-stop: as a map
  *   count 1       once, at the start, then the source is finished
  *   count N       as if the interval was 1 s     N reads, then the source is finished
  */

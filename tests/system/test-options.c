@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options and parameters against data sources that they do not go with: refused before anything
  * starts, with what is wrong and where to look. Nothing is ignored. */
-#include <fcntl.h>
-#include <pty.h>
 #include <stdio.h>
 
-#include "base/file.h"
 #include "tests/system/act.h"
 
 #define OBJECT(_name) TEST_BUILD_DIR "/tests/unit/worker/" _name "-" TEST_ARCH ".bpf.o"
@@ -115,86 +112,9 @@ static void test_prefixes(void **state) {
         env_stop(env);
 }
 
-/* --- what the definition says of the output --- */
-
-#define ANNOTATED(_annotations) "datasources:\n  processes:\n    annotations:\n" _annotations
-
-static struct run *run_annotated(struct env *env, const char *definition, const char *mode,
-                                 int stdout_fd) {
-        const char *path = env_path(env, "/mine.yaml");
-        const char *argv[] = {
-                "run",    TEST_BUILD_DIR "/gadgets/snapshot_process-" TEST_ARCH ".bpf.o",
-                "--host", "--definition",
-                path,     "--count",
-                "2",      "--interval",
-                "10ms",   "--max-entries",
-                "1",      mode ? "-o" : NULL,
-                mode,     NULL
-        };
-
-        assert_int_equal(write_file_atomic(AT_FDCWD, path, definition, strlen(definition), 0644),
-                         0);
-        return env_run_to(env, stdout_fd, argv);
-}
-
-static void test_output_modes(void **state) {
-        struct env *env = *state;
-        struct run *run;
-
-        test_needs(NEED_ROOT);
-        test_needs(NEED_BPF_ITER);
-        env_start(env, NULL);
-        run = run_annotated(env, ANNOTATED("      cli.default-output-mode: json\n"), NULL, 0);
-        assert_int_equal(run_exit(run), 0);
-        assert_memory_equal(run_out(run), "[{\"", 3);
-        run = run_annotated(env, ANNOTATED("      cli.default-output-mode: json\n"), "yaml", 0);
-        assert_int_equal(run_exit(run), 0);
-        assert_memory_equal(run_out(run), "---\n", 4);
-        run = run_annotated(env, ANNOTATED("      cli.supported-output-modes: json,yaml\n"), "csv",
-                            0);
-        assert_int_equal(run_exit(run), 2);
-        assert_string_equal(run_out(run), "");
-        assert_non_null(strstr(run_err(run), "-o csv: data source 'processes' supports json, "
-                                             "yaml, none only"));
-        env_stop(env);
-}
-
-/* Each array is drawn over the last one, though an iterator's usually are not. */
-static void test_clear_screen_before(void **state) {
-        static const char clear[] = "\033[H\033[J";
-        const struct winsize size = { .ws_row = 24, .ws_col = 80 };
-        cleanup_close int master = -1, terminal = -1;
-        struct env *env = *state;
-        char text[8192];
-        size_t len = 0;
-        const char *at;
-        ssize_t n;
-
-        test_needs(NEED_ROOT);
-        test_needs(NEED_BPF_ITER);
-        env_start(env, NULL);
-        /* Behind gadgetd, which would have it open as well. */
-        assert_int_equal(openpty(&master, &terminal, NULL, NULL, &size), 0);
-        assert_int_equal(
-                run_exit(run_annotated(env, ANNOTATED("      cli.clear-screen-before: \"true\"\n"),
-                                       NULL, terminal)),
-                0);
-        /* The end of what a terminal was given comes when nobody has it open. */
-        close_fd(&terminal);
-        while (len < sizeof(text) - 1 && (n = read(master, text + len, sizeof(text) - 1 - len)) > 0)
-                len += (size_t)n;
-        text[len] = '\0';
-        at = strstr(text, clear);
-        assert_non_null(at);
-        at = strstr(at + 1, clear);
-        assert_non_null(at);
-        assert_null(strstr(at + 1, clear));
-        env_stop(env);
-}
-
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_output_modes), ENV_TEST(test_clear_screen_before),
-        ENV_TEST(test_refused),      ENV_TEST(test_unknown_parameter_leads_to_help),
+        ENV_TEST(test_refused),
+        ENV_TEST(test_unknown_parameter_leads_to_help),
         ENV_TEST(test_prefixes),
 };
 

@@ -492,6 +492,42 @@ static void test_schedule(void **state) {
         stop();
 }
 
+/* An iterator that is read at the stop waits for it, unless it is to be read once anyway. */
+static void test_iterator_at_stop(void **state) {
+        static const char definition[] = "datasources:\n  elements:\n    annotations:\n"
+                                         "      ebpf.iter.fetch-on-stop: true\n";
+        static const struct {
+                const char *key;
+                const char *value;
+                uint64_t first; /* after the start */
+                bool is_last;   /* read when the stop comes */
+        } cases[] = {
+                { "keep", "calls:true", UINT64_MAX, true },
+                { "interval", "elements:1s", NSEC_PER_SEC, true },
+                { "count", "elements:1", 0, false },
+        };
+        uint64_t t = 1000 * NSEC_PER_SEC;
+
+        test_needs(NEED_BPF_ITER);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct reader *reader;
+
+                fx.object = rig_object("tests/unit/worker/kinds");
+                assert_int_equal(rig_open(&fx.rig, fx.object, definition, 1 << 20), 0);
+                rig_param(&fx.rig, cases[i].key, cases[i].value);
+                if (rig_start(&fx.rig) < 0)
+                        fail_msg("%s", fx.rig.err.msg);
+                reader = reader_of("elements");
+                reader_start(reader, t);
+                assert_true(reader->next_ns ==
+                            (cases[i].first == UINT64_MAX ? UINT64_MAX : t + cases[i].first));
+                run_read_due(&fx.rig.run, t);
+                assert_true(reader->reads_at_stop);
+                assert_int_equal(reader_is_finished(reader), !cases[i].is_last);
+                stop();
+        }
+}
+
 static void test_refusals(void **state) {
         static const struct {
                 const char *key;
@@ -531,6 +567,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filtered_arrays),
         cmocka_unit_test(test_per_cpu_maps),
         cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_iterator_at_stop),
         cmocka_unit_test(test_refusals),
 };
 TEST_MAIN("worker-reader", tests)
