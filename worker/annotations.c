@@ -127,7 +127,15 @@ static const struct {
         { "columns.order", "other clients" },
         { "columns.group", "other clients" },
         { "value.one-of", "readers of the definition" },
-        { "ebpf.rest.", "ig" },
+};
+
+/* Without their effect the gadget would not do what it says. */
+static const struct {
+        const char *key;
+        const char *reason;
+} refused[] = {
+        { "ebpf.rest.", "bytes behind the struct of an event are not read; make them its last "
+                        "field, of which only the used part need be sent" },
 };
 
 /* --- values --- */
@@ -400,6 +408,13 @@ bool annotation_takes(enum annotation_scope scope, const char *key, const char *
                 return false;
         return value_kinds[kind].is_list ? are_words(value_kinds[kind].words, value, ret_near)
                                          : is_word(value_kinds[kind].words, value, ret_near);
+}
+
+const char *annotation_refusal(const char *key) {
+        for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+                if (matches(refused[i].key, key))
+                        return refused[i].reason;
+        return NULL;
 }
 
 const char *annotation_is_for_others(const char *key) {

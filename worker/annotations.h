@@ -39,6 +39,9 @@ bool annotation_is_known(enum annotation_scope scope, const char *key, const cha
 bool annotation_takes(enum annotation_scope scope, const char *key, const char *value,
                       const char **ret_takes, const char **ret_near);
 
+/* Why a gadget with this annotation is refused, or NULL. */
+const char *annotation_refusal(const char *key);
+
 /* What an annotation is for that says nothing to gadgetd ("exporters of metrics"), or NULL: gadgets
  * that are written for others as well have them. */
 const char *annotation_is_for_others(const char *key);

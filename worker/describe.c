@@ -173,6 +173,9 @@ static int apply_pairs(const struct definition_pairs *pairs, enum annotation_sco
                 r = check_value(pair, scope, err);
                 if (r < 0)
                         return r;
+                if (annotation_refusal(pair->key))
+                        return definition_error(pair->node, err, NULL, "'%.64s': %s", pair->key,
+                                                annotation_refusal(pair->key));
                 if (annotation_is_for_others(pair->key))
                         log_info("annotation '%s' is for %s and has no effect", pair->key,
                                  annotation_is_for_others(pair->key));

@@ -76,6 +76,8 @@ static const struct {
           "          columns.ellipsis: midle\n",
           ":6:11: annotation 'columns.ellipsis' takes start, middle, end or none, not 'midle'; did "
           "you mean 'middle'?" },
+        { "datasources:\n  calls:\n    annotations:\n      ebpf.rest.len: pid\n",
+          ":4:7: 'ebpf.rest.len': bytes behind the struct of an event are not read" },
         { "datasources:\n  calls:\n    annotations:\n      fetch-interval: soon\n",
           ":4:7: annotation 'fetch-interval' takes a duration such as 500ms or 2s, not 'soon'" },
         { "params:\n  ebpf:\n    targ_pdi:\n      key: pid\n", ":3:5: the object has no const" },

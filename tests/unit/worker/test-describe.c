@@ -155,6 +155,9 @@ static void test_unknown_names_are_refused(void **state) {
                 { "datasources:\n  all_types:\n    annotations: { fetch-intervall: 3 }\n",
                   "gadget.yaml:3:20: annotation 'fetch-intervall' is not known; did you mean "
                   "'fetch-interval'?" },
+                { "datasources:\n  all_types:\n    annotations: { ebpf.rest.name: payload }\n",
+                  "gadget.yaml:3:20: 'ebpf.rest.name': bytes behind the struct of an event are "
+                  "not read" },
                 { "columns: [ { name: text, width: 3 } ]\n",
                   "'columns' needs a gadget with one data source" },
                 { "programs:\n  on_getpid:\n    attach_to: x\n",
