@@ -345,6 +345,27 @@ static void deselect_one(struct columns *columns, uint32_t index) {
                 }
 }
 
+/* Where it stands among the columns for people: columns.order, or else ten times the number of the
+ * column, so that there is room between two. */
+static uint32_t rank_of(const struct columns *columns, uint32_t index) {
+        const char *said =
+                annotation_get(&columns->items[index].field->annotations, "columns.order");
+        uint32_t rank;
+
+        return said && parse_u32(said, 0, UINT32_MAX, &rank) == 0 ? rank : index * 10;
+}
+
+/* By insertion: nearly always everything is in order already. */
+static void sort_by_rank(struct columns *columns) {
+        for (uint32_t i = 1; i < columns->n_order; i++) {
+                uint32_t index = columns->order[i], rank = rank_of(columns, index), k = i;
+
+                for (; k > 0 && rank_of(columns, columns->order[k - 1]) > rank; k--)
+                        columns->order[k] = columns->order[k - 1];
+                columns->order[k] = index;
+        }
+}
+
 void columns_select_default(struct columns *columns, bool for_people) {
         columns->n_order = 0;
         for (uint32_t i = 0; i < columns->n; i++) {
@@ -353,6 +374,8 @@ void columns_select_default(struct columns *columns, bool for_people) {
                 if (for_people ? !c->hidden : c->source != COLUMN_ENDPOINT && !c->skip_json)
                         columns->order[columns->n_order++] = i;
         }
+        if (for_people)
+                sort_by_rank(columns);
 }
 
 enum match { MATCH_NAME, MATCH_BELOW, MATCH_HEADER, _MATCH_MAX };

@@ -124,7 +124,6 @@ static const struct {
         { "kubenameresolver.enable", "a Kubernetes API" },
         { "generate_networkpolicy.enable", "a Kubernetes API" },
         { "cli.raw.fields", "nobody" },
-        { "columns.order", "other clients" },
         { "columns.group", "other clients" },
         { "value.one-of", "readers of the definition" },
 };

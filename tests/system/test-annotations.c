@@ -137,6 +137,29 @@ static void test_fetch_on_stop(void **state) {
         env_stop(env);
 }
 
+static void test_column_order(void **state) {
+        static const char definition[] = "datasources:\n  processes:\n    fields:\n"
+                                         "      proc.comm:\n        annotations:\n"
+                                         "          columns.order: 100000\n"
+                                         "      proc.pid:\n        annotations:\n"
+                                         "          columns.order: 0\n";
+        struct env *env = *state;
+        const char *header, *end;
+        struct run *run;
+
+        test_needs(NEED_ROOT);
+        test_needs(NEED_BPF_ITER);
+        env_start(env, NULL);
+        run = run_annotated(env, definition, ARRAYS_AS("csv"), 0);
+        assert_int_equal(run_exit(run), 0);
+        header = run_out(run);
+        end = strchr(header, '\n');
+        assert_true(end && end - header > 19);
+        assert_memory_equal(header, "proc.pid,", 9);
+        assert_memory_equal(end - 10, ",proc.comm", 10);
+        env_stop(env);
+}
+
 /* What is meant for others is not silently taken. */
 static void test_without_effect(void **state) {
         struct env *env = *state;
@@ -160,9 +183,8 @@ static void test_without_effect(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        ENV_TEST(test_output_modes),
-        ENV_TEST(test_clear_screen_before),
-        ENV_TEST(test_fetch_on_stop),
+        ENV_TEST(test_output_modes),   ENV_TEST(test_clear_screen_before),
+        ENV_TEST(test_fetch_on_stop),  ENV_TEST(test_column_order),
         ENV_TEST(test_without_effect),
 };
 

@@ -772,6 +772,31 @@ static void test_fit(void **state) {
         forget();
 }
 
+/* Columns that do not say where they stand have 0, 10, 20. JSON stays as the struct is. */
+static void test_order(void **state) {
+        static const struct sample_field fields[] = {
+                { "a", FIELD_UINT, .annotations = { "columns.order", "1000" } },
+                { "b", FIELD_UINT },
+                { "c", FIELD_UINT },
+                { "d", FIELD_UINT, .annotations = { "columns.order", "10" } }, /* behind b */
+                { "e", FIELD_UINT, .annotations = { "columns.order", "0" } },
+                { "f", FIELD_UINT,
+                  .annotations = { "columns.order", "no" } }, /* not from a worker */
+        };
+        static const struct sample_stream stream = { "s", STREAM_TRACER, fields,
+                                                     ARRAY_SIZE(fields) };
+        cleanup_buf struct buf rows = BUF_INIT(4096);
+
+        sample_array(&rows, 6);
+        for (uint32_t i = 0; i < 6; i++)
+                sample_uint(&rows, i + 1);
+        assert_string_equal(render(&stream, OUTPUT_CSV, NULL, &rows), "e,b,d,c,f,a\n5,2,4,3,6,1\n");
+        assert_string_equal(render(&stream, OUTPUT_JSON, NULL, &rows),
+                            "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}\n");
+        assert_string_equal(render(&stream, OUTPUT_CSV, "a,b", &rows), "a,b\n1,2\n");
+        forget();
+}
+
 static void test_templates(void **state) {
         /* clang-format off */
         static const struct sample_field fields[] = {
@@ -868,6 +893,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_wrong_rows),
         cmocka_unit_test(test_long_values),
