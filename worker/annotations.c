@@ -105,8 +105,7 @@ static const struct key field_keys[] = {
         { "views.", VALUE_TEXT },
 };
 
-/* Of these none says anything to us. metrics.unit is shown with histograms, metrics.print and
- * metrics.collect are what we do in any case. */
+/* Of these none says anything to us. (metrics.unit is shown with histograms.) */
 static const struct {
         const char *key; /* as above */
         const char *whom;
@@ -115,6 +114,8 @@ static const struct {
         { "metrics.name", "exporters of metrics" },
         { "metrics.description", "exporters of metrics" },
         { "metrics.boundaries", "exporters of metrics" },
+        { "metrics.collect", "exporters of metrics" },
+        { "metrics.print", "exporters of metrics" },
         { "metrics.implicit-counter.", "exporters of metrics" },
         { "logs.", "exporters of logs" },
         { "profiles.", "exporters of profiles" },

@@ -9,7 +9,8 @@
 #include "base/file.h"
 #include "tests/system/act.h"
 
-#define OBJECT TEST_BUILD_DIR "/gadgets/snapshot_process-" TEST_ARCH ".bpf.o"
+static const char object[] = TEST_BUILD_DIR "/gadgets/snapshot_process-" TEST_ARCH ".bpf.o";
+
 /* Two arrays of one row, then it is finished. */
 #define TWO "--count", "2", "--interval", "10ms", "--max-entries", "1"
 #define ARRAYS ((const char *const[]){ TWO, NULL })
@@ -19,7 +20,7 @@
 static struct run *run_annotated(struct env *env, const char *definition,
                                  const char *const *options, int stdout_fd) {
         const char *path = env_path(env, "/mine.yaml");
-        const char *argv[16] = { "run", OBJECT, "--host", "--definition", path };
+        const char *argv[16] = { "run", object, "--host", "--definition", path };
 
         for (size_t n = 5; *options; options++) {
                 assert_true(n + 1 < ARRAY_SIZE(argv));
