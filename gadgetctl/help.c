@@ -165,6 +165,11 @@ static void append(char *text, size_t size, const char *separator, const char *w
 }
 
 /* What a number or text may be, "" = anything of its type. */
+/* Of a signed number of so many bits, 1 to 64. */
+static int64_t int_max(unsigned int bits) {
+        return (int64_t)((UINT64_C(1) << (bits - 1)) - 1);
+}
+
 static void append_range(char *text, size_t size, const struct schema_param *param) {
         unsigned int bits = 8 * param->size;
         char range[96];
@@ -174,8 +179,8 @@ static void append_range(char *text, size_t size, const struct schema_param *par
         else if (param->kind == FIELD_UINT && bits > 0 && bits <= 64)
                 snprintf(range, sizeof(range), "0 to %" PRIu64, UINT64_MAX >> (64 - bits));
         else if (param->kind == FIELD_INT && bits > 0 && bits <= 64)
-                snprintf(range, sizeof(range), "%" PRId64 " to %" PRId64, INT64_MIN >> (64 - bits),
-                         INT64_MAX >> (64 - bits));
+                snprintf(range, sizeof(range), "%" PRId64 " to %" PRId64, -int_max(bits) - 1,
+                         int_max(bits));
         else
                 return;
         append(text, size, ", ", range);
