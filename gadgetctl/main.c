@@ -21,9 +21,13 @@ static int keep_standard_fds(void) {
 }
 
 static int run(int argc, char **argv) {
+        static char version[] = "version";
         cleanup(args_done) struct args args = { 0 };
         struct error err = { 0 };
 
+        /* Many programs have it as an option. */
+        if (argc == 2 && str_eq(argv[1], "--version"))
+                argv[1] = version;
         if (argc >= 2 && str_eq(argv[1], "__complete"))
                 return complete(argc - 2, argv + 2);
         if (argc >= 2 && str_eq(argv[1], "--dump-man"))
