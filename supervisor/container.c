@@ -2,27 +2,14 @@
 #include "supervisor/container.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/utsname.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/proc.h"
-#include "supervisor/client.h"
 #include "supervisor/instance.h"
-#include "supervisor/pack.h"
 #include "supervisor/supervisor.h"
 
-#define QUEUE_MAX (1u << 20)
-#define LOG_RECORDS_PER_CALL 16
-#define RESTART_FIRST (100 * NSEC_PER_MSEC)
-#define RESTART_LAST (30 * NSEC_PER_SEC)
-#define PATIENCE (1 * NSEC_PER_SEC)
-#define PROVEN (10 * NSEC_PER_SEC)  /* who has run that long may fail once more */
 #define FAREWELL (5 * NSEC_PER_SEC) /* how long late events find the name */
 
 /* --- one container --- */
@@ -168,7 +155,7 @@ static uint32_t tell_all(struct containers *cs, struct container *c, uint32_t se
 }
 
 /* Runtimes are held up only while somebody would miss something. */
-static void update_gate(struct containers *cs) {
+void containers_update_gate(struct containers *cs) {
         struct msg_watch_gate gate = { .hold = false };
         struct instance *in;
 
@@ -185,7 +172,7 @@ void containers_join(struct containers *cs, struct instance *in) {
 
         LIST_FOREACH (c, &cs->list, link)
                 (void)tell(cs, in, c, 0, false);
-        update_gate(cs);
+        containers_update_gate(cs);
 }
 
 static void tell_everything(struct containers *cs, struct instance *in) {
@@ -213,7 +200,7 @@ void containers_want(struct containers *cs, struct instance *in,
 
 void containers_leave(struct containers *cs, struct instance *in) {
         (void)in;
-        update_gate(cs);
+        containers_update_gate(cs);
 }
 
 static void pass(struct containers *cs, struct container *c) {
@@ -229,96 +216,6 @@ void containers_on_done(struct containers *cs, uint32_t serial) {
         LIST_FOREACH (c, &cs->list, link)
                 if (c->info.serial == serial && c->n_pending > 0 && --c->n_pending == 0)
                         pass(cs, c);
-}
-
-/* --- container.list --- */
-
-static void pack_container(const struct container *c, struct buf *out) {
-        const struct msg_container_added *info = &c->info;
-        struct pack map = pack_map(out);
-
-        pack_map_str(&map, "name", info->name);
-        pack_map_str(&map, "runtime", info->runtime);
-        pack_map_str(&map, "id", info->id);
-        pack_map_uint(&map, "pid", info->pid);
-        pack_map_str(&map, "image", info->image);
-        pack_map_str(&map, "digest", info->digest);
-        pack_map_uint(&map, "started", info->started_ns);
-        pack_map_uint(&map, "mntns", info->mntns);
-        pack_map_uint(&map, "netns", info->netns);
-        pack_map_str(&map, "cgroup", info->cgroup);
-        pack_map_uint(&map, "cgroup_id", info->cgroup_id);
-        pack_map_bool(&map, "host_network", info->host_network);
-        pack_map_str(&map, "k8s_namespace", info->k8s_namespace);
-        pack_map_str(&map, "k8s_pod", info->k8s_pod);
-        pack_map_str(&map, "k8s_container", info->k8s_container);
-        pack_map_str(&map, "k8s_labels", info->k8s_labels);
-        pack_end(&map);
-}
-
-static void answer(struct containers *cs, struct client *client, uint32_t id) {
-        cleanup_buf struct buf out = BUF_INIT(CLIENT_REPLY_MAX);
-        struct pack array = pack_array(&out);
-        const struct container *c;
-
-        LIST_FOREACH (c, &cs->list, link) {
-                if (c->gone_ns > 0)
-                        continue;
-                pack_item(&array);
-                pack_container(c, &out);
-        }
-        pack_end(&array);
-        if (out.failed) {
-                struct error err;
-
-                error_set(&err, ERROR_INTERNAL, buf_result(&out), "the list is too large");
-                client_error(client, id, &err, NULL, NULL);
-                return;
-        }
-        client_reply(client, id, METHOD_CONTAINER_LIST,
-                     &(struct rep_container_list){ .items = { out.data, out.len },
-                                                   .generation = cs->generation,
-                                                   .is_incomplete = cs->is_full });
-}
-
-static void answer_waiting(struct containers *cs) {
-        struct container_wait *wait, *next;
-
-        for (wait = LIST_FIRST(&cs->waits); wait && cs->is_ready; wait = next) {
-                next = LIST_NEXT(wait, link);
-                if (cs->generation <= wait->after)
-                        continue;
-                answer(cs, wait->client, wait->id);
-                LIST_REMOVE(wait, link);
-                free(wait);
-        }
-}
-
-int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after) {
-        struct container_wait *wait;
-
-        if (cs->is_ready && cs->generation > after) {
-                answer(cs, client, id);
-                return 0;
-        }
-        wait = calloc(1, sizeof(*wait));
-        if (!wait)
-                return -ENOMEM;
-        *wait = (struct container_wait){ .client = client, .id = id, .after = after };
-        LIST_INSERT_HEAD(&cs->waits, wait, link);
-        return 0;
-}
-
-void containers_forget_client(struct containers *cs, const struct client *client) {
-        struct container_wait *wait, *next;
-
-        for (wait = LIST_FIRST(&cs->waits); wait; wait = next) {
-                next = LIST_NEXT(wait, link);
-                if (wait->client != client)
-                        continue;
-                LIST_REMOVE(wait, link);
-                free(wait);
-        }
 }
 
 /* --- what gadget-watch says --- */
@@ -386,7 +283,7 @@ void containers_on_answer(struct containers *cs, uint64_t mntns, const char *id,
                 c->n_pending += retract(cs, &old, &c->info);
                 c->n_pending += tell_all(cs, c, c->info.serial, false);
                 cs->generation++;
-                answer_waiting(cs);
+                containers_answer_waiting(cs);
         }
         info_done(&old);
         if (c->awaits_answer && c->n_pending > 0)
@@ -437,7 +334,7 @@ static int on_added(struct containers *cs, struct received *received) {
         if (c->n_pending == 0)
                 pass(cs, c);
         cs->generation++;
-        answer_waiting(cs);
+        containers_answer_waiting(cs);
         return 0;
 }
 
@@ -499,7 +396,7 @@ static int on_removed(struct containers *cs, const struct msg_container_removed 
 
         if (c && c->gone_ns == 0)
                 say_goodbye(cs, c);
-        answer_waiting(cs);
+        containers_answer_waiting(cs);
         return 0;
 }
 
@@ -512,7 +409,7 @@ static int on_full(struct containers *cs, const struct msg_watch_full *full) {
         else
                 log_info("every container is known again");
         cs->generation++;
-        answer_waiting(cs);
+        containers_answer_waiting(cs);
         return 0;
 }
 
@@ -531,7 +428,7 @@ static int on_ready(struct containers *cs, const struct msg_watch_ready *ready) 
                 else if (in->wants_all)
                         tell_everything(cs, in);
         }
-        answer_waiting(cs);
+        containers_answer_waiting(cs);
         return 0;
 }
 
@@ -564,119 +461,15 @@ static void on_closed(void *owner, int r, const struct error *err) {
                 (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
 }
 
-static int on_log(struct loop_io *io, uint32_t events) {
-        struct containers *cs = container_of(io, struct containers, log_io);
-        uint8_t record[1 + LIMIT_LOG_TEXT_MAX];
-
-        (void)events;
-        for (unsigned int i = 0; i < LOG_RECORDS_PER_CALL; i++) {
-                ssize_t n = recv(cs->log_fd, record, sizeof(record), MSG_DONTWAIT);
-
-                if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                        return 0;
-                if (n <= 0) {
-                        loop_io_remove(&cs->log_io);
-                        return 0;
-                }
-                if (n > 1)
-                        log_relay("gadget-watch", BYTES(record, (size_t)n));
-        }
-        return 0;
-}
-
-/* --- the process --- */
-
-static void release_process(struct containers *cs) {
-        cs->channel = channel_free(cs->channel);
-        loop_io_remove(&cs->log_io);
-        close_fd(&cs->log_fd);
-        close_fd(&cs->pidfd);
-        cs->pid = 0;
-        cs->is_ready = cs->holds = cs->is_full = false;
-}
-
-static void fill_arguments(const struct containers_config *config, const char **argv) {
-        size_t n = 0;
-
-        argv[n++] = "gadget-watch";
-        for (size_t i = 0; i < config->n_runtimes; i++) {
-                argv[n++] = "--runtime";
-                argv[n++] = config->runtimes[i];
-        }
-        for (size_t i = 0; i < config->n_roots; i++) {
-                argv[n++] = "--state-root";
-                argv[n++] = config->roots[i];
-        }
-        argv[n] = NULL;
-}
-
-/* As Kubernetes does: the host's name unless it is told otherwise. */
-static void set_node(struct containers *cs) {
-        const char *node = cs->sup->config.containers.node;
-        struct utsname name;
-
-        if (!node && uname(&name) == 0)
-                node = name.nodename;
-        snprintf(cs->node, sizeof(cs->node), "%s", node ?: "");
-}
-
-int containers_need(struct containers *cs, struct error *err) {
-        static const struct channel_ops ops = { permit, on_message, on_closed };
-        cleanup_close int channel_fd = -1, child_channel_fd = -1, child_log_fd = -1;
-        const char *argv[2 + 4 * CONFIG_PATHS_MAX];
-        struct proc_spec spec = { .path = cs->sup->paths.watcher,
-                                  .argv = argv,
-                                  .death_signal = SIGKILL };
-        int r;
-
-        if (cs->pid > 0)
-                return 0;
-        /* Soon enough to wait for. */
-        if (cs->restart.index != 0 && cs->restart_delay_ns <= PATIENCE)
-                return 0;
-        if (cs->restart.index != 0)
-                return error_set(err, ERROR_UNAVAILABLE, -EAGAIN,
-                                 "gadget-watch ends again and again, and is started only now and "
-                                 "then; see the daemon's log");
-        fill_arguments(&cs->sup->config.containers, argv);
-        set_node(cs);
-        r = socket_pair(SOCK_SEQPACKET, &channel_fd, &child_channel_fd);
-        if (r == 0)
-                r = socket_pair(SOCK_SEQPACKET, &cs->log_fd, &child_log_fd);
-        spec.fds[CHILD_FD_CHANNEL] = child_channel_fd;
-        spec.fds[CHILD_FD_LOG] = child_log_fd;
-        if (r == 0)
-                r = proc_spawn(&spec, &cs->pid, &cs->pidfd);
-        if (r == 0)
-                r = loop_io_add(cs->sup->loop, &cs->log_io, cs->log_fd, EPOLLIN, "watch log",
-                                on_log);
-        if (r == 0)
-                r = channel_new(cs->sup->loop, TAKE_FD(channel_fd), "gadget-watch", &ops, cs,
-                                QUEUE_MAX, &cs->channel);
-        if (r < 0) {
-                if (cs->pidfd >= 0)
-                        (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
-                release_process(cs);
-                return error_set(err, ERROR_INTERNAL, r, "cannot start '%s': %s", spec.path,
-                                 strerror(-r));
-        }
-        cs->started_ns = now_ns();
-        update_gate(cs);
-        return 0;
-}
+const struct channel_ops containers_watcher_ops = { permit, on_message, on_closed };
 
 /* Nobody can be told which containers there are: what waits for that fails. */
 static void give_up(struct containers *cs) {
-        struct container_wait *wait;
         struct instance *in, *next;
         struct error err;
 
         error_set(&err, ERROR_UNAVAILABLE, -ECHILD, "gadget-watch has ended; see the daemon's log");
-        while ((wait = LIST_FIRST(&cs->waits))) {
-                client_error(wait->client, wait->id, &err, NULL, NULL);
-                LIST_REMOVE(wait, link);
-                free(wait);
-        }
+        containers_refuse_waiting(cs, &err);
         for (in = LIST_FIRST(&cs->sup->instances); in; in = next) {
                 next = LIST_NEXT(in, link);
                 if (in->waits_for_containers)
@@ -686,7 +479,7 @@ static void give_up(struct containers *cs) {
         }
 }
 
-static bool has_listeners(const struct containers *cs) {
+bool containers_have_listeners(const struct containers *cs) {
         const struct instance *in;
 
         LIST_FOREACH (in, &cs->sup->instances, link)
@@ -695,48 +488,9 @@ static bool has_listeners(const struct containers *cs) {
         return false;
 }
 
-static int on_restart(struct loop_timer *timer);
-
-static void plan_restart(struct containers *cs) {
-        if (now_ns() > cs->started_ns + PROVEN)
-                cs->restart_delay_ns = 0;
-        cs->restart_delay_ns = cs->restart_delay_ns == 0
-                                       ? RESTART_FIRST
-                                       : MIN(2 * cs->restart_delay_ns, RESTART_LAST);
-        log_info("gadget-watch is started again in %llu ms",
-                 (unsigned long long)(cs->restart_delay_ns / NSEC_PER_MSEC));
-        (void)loop_timer_set(cs->sup->loop, &cs->restart, cs->restart_delay_ns, "watch restart",
-                             on_restart);
-}
-
-/* The gadgets that run go on meanwhile with what they know. */
-static int on_restart(struct loop_timer *timer) {
-        struct containers *cs = container_of(timer, struct containers, restart);
-        struct error err;
-
-        if (has_listeners(cs) && containers_need(cs, &err) < 0) {
-                log_error("%s", error_text(&err));
-                plan_restart(cs);
-        }
-        return 0;
-}
-
-void containers_on_stop(struct containers *cs) {
-        log_warning("gadget-watch has been stopped by a signal: ending it, since starts of "
-                    "containers would wait for it");
-        if (cs->pidfd >= 0)
-                (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
-}
-
-void containers_on_exit(struct containers *cs, int status) {
+void containers_on_watcher_gone(struct containers *cs) {
         struct container *c;
-        char how[64];
 
-        if (cs->log_io.loop)
-                (void)on_log(&cs->log_io, EPOLLIN);
-        if (!cs->sup->is_ending)
-                log_error("gadget-watch %s", proc_status_text(status, how, sizeof(how)));
-        release_process(cs);
         cs->stale_ns = now_ns();
         LIST_FOREACH (c, &cs->list, link) {
                 c->is_stale = c->gone_ns == 0;
@@ -744,8 +498,6 @@ void containers_on_exit(struct containers *cs, int status) {
         }
         begin_farewell(cs);
         give_up(cs);
-        if (!cs->sup->is_ending && has_listeners(cs))
-                plan_restart(cs);
 }
 
 void containers_init(struct containers *cs, struct supervisor *sup) {
@@ -761,20 +513,12 @@ void containers_init(struct containers *cs, struct supervisor *sup) {
 }
 
 void containers_done(struct containers *cs) {
-        struct container_wait *wait;
-
         if (!cs->sup)
                 return;
-        if (cs->pidfd >= 0)
-                (void)pidfd_send_signal(cs->pidfd, SIGKILL, NULL, 0);
-        release_process(cs);
+        watcher_proc_done(cs);
         askers_done(cs->askers);
         loop_timer_clear(&cs->farewell);
-        loop_timer_clear(&cs->restart);
         while (!LIST_EMPTY(&cs->list))
                 container_free(cs, LIST_FIRST(&cs->list));
-        while ((wait = LIST_FIRST(&cs->waits))) {
-                LIST_REMOVE(wait, link);
-                free(wait);
-        }
+        containers_refuse_waiting(cs, NULL);
 }

@@ -97,6 +97,26 @@ void containers_want(struct containers *cs, struct instance *in,
 void containers_on_answer(struct containers *cs, uint64_t mntns, const char *id,
                           const struct msg_asked *asked);
 
+/* --- between container.c, container-list.c and watcher-proc.c --- */
+
+extern const struct channel_ops containers_watcher_ops; /* what gadget-watch says */
+
+/* Has gadget-watch hold first execs while somebody chooses containers. */
+void containers_update_gate(struct containers *cs);
+bool containers_have_listeners(const struct containers *cs);
+
+/* Which containers live is not known until the next gadget-watch says so; who waits for that
+ * fails. */
+void containers_on_watcher_gone(struct containers *cs);
+void watcher_proc_done(struct containers *cs);
+
+/* Something has changed. */
+void containers_answer_waiting(struct containers *cs);
+/* Nobody waits any more; why = NULL: nobody is told, either. */
+void containers_refuse_waiting(struct containers *cs, const struct error *why);
+
+/* --- clients --- */
+
 /* Answers container.list once there is a generation above `after`. */
 int containers_answer(struct containers *cs, struct client *client, uint32_t id, uint64_t after);
 

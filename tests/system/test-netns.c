@@ -167,9 +167,9 @@ static void test_gadgetd_in_a_network(void **state) {
         assert_int_equal(listen(fd, 1), 0);
         assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
         snprintf(filter, sizeof(filter), "src.port==%d", ntohs(address.sin_port));
-        run = env_exec(env, "unshare", "--net", env_path(env, "/usr/local/bin/gadgetctl"), "--root",
-                       env->root, "run", "snapshot_socket", "--host", "-o", "json", "--filter",
-                       filter, NULL);
+        run = env_exec(env, "unshare", "--net", env_path(env, "%s/gadgetctl", GADGET_BINDIR),
+                       "--root", env->root, "run", "snapshot_socket", "--host", "-o", "json",
+                       "--filter", filter, NULL);
         assert_int_equal(run_exit(run), 0);
         rows = json_loads(run_out(run), 0, NULL);
         assert_int_equal(count(rows, "", ntohs(address.sin_port)), 1);

@@ -22,7 +22,7 @@
 static struct run *run_inside(struct env *env, const char *gadget, const char *timeout) {
         struct run *run =
                 env_exec(env, "unshare", "--pid", "--fork", "--mount-proc",
-                         env_path(env, "/usr/local/bin/gadgetctl"), "--root", env->root, "run",
+                         env_path(env, "%s/gadgetctl", GADGET_BINDIR), "--root", env->root, "run",
                          gadget, "--host", "-o", "json", "--timeout", timeout, NULL);
 
         assert_int_equal(run_exit(run), 0);
@@ -160,7 +160,7 @@ static void test_clients_of_a_daemon(void **state) {
         test_needs(NEED_BPF_ITER);
         need_host();
         daemon = env_exec(env, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
-                          env_path(env, "/usr/local/bin/gadgetd"), "--root", env->root, NULL);
+                          env_path(env, "%s/gadgetd", GADGET_BINDIR), "--root", env->root, NULL);
         run_wait_err(daemon, WARNING);
         run_wait_err(daemon, "gadgetd " GADGET_VERSION " runs on");
         run = env_ctl(env, 0, "run", "--detach", "profile_cpu", "--host", NULL);
