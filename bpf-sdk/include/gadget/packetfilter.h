@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packet filters in tcpdump's language, given when the gadget is started: GADGET_PF(name) declares
- * parameter --pf-name, and GADGET_PF() parameter --pf. The function that it defines lets every
- * packet pass; the loader replaces its instructions by those of the user's expression. Ask it with
+ * Packet filters in tcpdump's language: GADGET_PF(name) defines a function that lets every packet
+ * pass, and whose instructions a loader may replace by those of an expression that the user gives
+ * when the gadget is started. gadgetd does not do that yet: it refuses --pf and --pf-name as
+ * unknown, and every packet passes. Ask it with
  *
  *   if (!gadget_pf_matches(name, skb, (void *)(long)skb->data, (void *)(long)skb->data_end))
  *           return TC_ACT_UNSPEC;
