@@ -84,14 +84,6 @@ static void put(struct question *q, int fd) {
         q->ports[q->n++] = ask(fd);
 }
 
-static void set_step(struct question *q, int step) {
-        __atomic_store_n(&q->step, step, __ATOMIC_SEQ_CST);
-}
-
-static bool wait_step(const struct question *q, int step) {
-        return WAIT_UNTIL(__atomic_load_n(&q->step, __ATOMIC_SEQ_CST) >= step, WAIT_DEFAULT);
-}
-
 static struct run *start_object(struct env *env, const char *name, const char *object,
                                 const char *container) {
         struct run *run;
@@ -242,8 +234,8 @@ static int get_early(void *arg) {
         other = listen(tcp, 4) < 0 ? -1 : connected(SOCK_STREAM, "127.0.0.1", ask(tcp));
         if (udp < 0 || other < 0)
                 return -1;
-        set_step(q, 1);
-        if (!wait_step(q, 2))
+        pod_step_set(&q->step, 1);
+        if (!pod_step_wait(&q->step, 2))
                 return -1;
         put(q, tcp);
         put(q, udp);
@@ -278,9 +270,9 @@ static void test_before_and_inherited(void **state) {
         pod = pod_new(env, "owner");
         q = pod_shared(sizeof(*q));
         pid = pod_start(pod, get_early, q);
-        assert_true(wait_step(q, 1));
+        assert_true(pod_step_wait(&q->step, 1));
         run = start(env);
-        set_step(q, 2);
+        pod_step_set(&q->step, 2);
         assert_int_equal(wait_child(pid, WAIT_DEFAULT, &status), 0);
         assert_int_equal(status, 0);
         rows = finish(env, run, 5);

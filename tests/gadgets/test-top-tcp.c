@@ -33,13 +33,6 @@ static struct sockaddr_in6 address_of(bool is_v6, uint16_t port) {
         return v6;
 }
 
-static uint16_t port_of(int fd) {
-        struct sockaddr_in6 address;
-        socklen_t n = sizeof(address);
-
-        return getsockname(fd, (struct sockaddr *)&address, &n) < 0 ? 0 : ntohs(address.sin6_port);
-}
-
 static int receive_all(int fd, size_t n) {
         static char buffer[4096];
 
@@ -61,7 +54,7 @@ static int serve(void *arg) {
 
         if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
                 return -1;
-        t->server_port = port_of(fd);
+        t->server_port = pod_port_of(fd);
         __atomic_store_n(&t->is_listening, 1, __ATOMIC_SEQ_CST);
         client = accept(fd, NULL, NULL);
         /* A look that takes nothing is no traffic. */
@@ -79,7 +72,7 @@ static int ask(void *arg) {
 
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -1;
-        t->client_port = port_of(fd);
+        t->client_port = pod_port_of(fd);
         return writev(fd, parts, 2) != QUESTION ? -1 : receive_all(fd, ANSWER);
 }
 

@@ -39,13 +39,6 @@ static socklen_t set_address(union address *address, const char *text, uint16_t 
         return inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1 ? sizeof(address->v6) : 0;
 }
 
-static uint16_t port_of(int fd) {
-        union address address;
-        socklen_t n = sizeof(address);
-
-        return getsockname(fd, &address.any, &n) < 0 ? 0 : ntohs(address.v4.sin_port);
-}
-
 static int listener(const char *text, uint16_t port) {
         union address address;
         socklen_t n = set_address(&address, text, port);
@@ -72,9 +65,9 @@ static int talk(void *arg) {
         struct talk *t = arg;
 
         t->listen_fd = listener(t->listen, 0);
-        t->server_port = port_of(t->listen_fd);
+        t->server_port = pod_port_of(t->listen_fd);
         t->client_fd = dial(t->connect, t->server_port, 0);
-        t->client_port = port_of(t->client_fd);
+        t->client_port = pod_port_of(t->client_fd);
         t->server_fd = accept(t->listen_fd, NULL, NULL);
         if (t->listen_fd < 0 || t->client_fd < 0 || t->server_fd < 0)
                 return -1;
@@ -182,7 +175,7 @@ static int fail_all(void *arg) {
         if (dial("127.0.0.1", 1, 0) >= 0 || dial("::1", 1, 0) >= 0)
                 return -1;
         /* A success, which is left out. */
-        client = dial("127.0.0.1", port_of(fd), 0);
+        client = dial("127.0.0.1", pod_port_of(fd), 0);
         if (client < 0)
                 return -1;
         /* Given up before an answer: nobody has this address, and the first packet waits for it. */
@@ -229,24 +222,16 @@ struct ends {
         uint16_t port;
 };
 
-static bool wait_step(const struct ends *ends, int step) {
-        return WAIT_UNTIL(__atomic_load_n(&ends->step, __ATOMIC_SEQ_CST) >= step, WAIT_DEFAULT);
-}
-
-static void set_step(struct ends *ends, int step) {
-        __atomic_store_n(&ends->step, step, __ATOMIC_SEQ_CST);
-}
-
 /* Accepts two connections, resets the first, and ends without closing the second. */
 static int serve_badly(void *arg) {
         const struct linger at_once = { .l_onoff = 1 };
         int fd = listener("fd77::2", 0), first;
         struct ends *ends = arg;
 
-        ends->port = port_of(fd);
-        set_step(ends, 1);
+        ends->port = pod_port_of(fd);
+        pod_step_set(&ends->step, 1);
         first = accept(fd, NULL, NULL);
-        if (fd < 0 || first < 0 || accept(fd, NULL, NULL) < 0 || !wait_step(ends, 2))
+        if (fd < 0 || first < 0 || accept(fd, NULL, NULL) < 0 || !pod_step_wait(&ends->step, 2))
                 return -1;
         return setsockopt(first, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) + close(first);
 }
@@ -257,13 +242,13 @@ static int be_served(void *arg) {
         struct ends *ends = arg;
         int second;
 
-        if (!wait_step(ends, 1))
+        if (!pod_step_wait(&ends->step, 1))
                 return -1;
         first.fd = dial("fd77::2", ends->port, 0);
         second = dial("fd77::2", ends->port, 0);
         if (first.fd < 0 || second < 0)
                 return -1;
-        set_step(ends, 2);
+        pod_step_set(&ends->step, 2);
         if (poll(&first, 1, 10000) != 1)
                 return -1;
         return shutdown(second, SHUT_WR) + close(second);

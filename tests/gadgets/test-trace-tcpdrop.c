@@ -15,21 +15,6 @@ struct talk {
         uint16_t server_port, client_port;
 };
 
-static void set_step(struct talk *t, int step) {
-        __atomic_store_n(&t->step, step, __ATOMIC_SEQ_CST);
-}
-
-static bool wait_step(const struct talk *t, int step) {
-        return WAIT_UNTIL(__atomic_load_n(&t->step, __ATOMIC_SEQ_CST) >= step, WAIT_DEFAULT);
-}
-
-static uint16_t port_of(int fd) {
-        struct sockaddr_in6 address;
-        socklen_t n = sizeof(address);
-
-        return getsockname(fd, (struct sockaddr *)&address, &n) < 0 ? 0 : ntohs(address.sin6_port);
-}
-
 static struct sockaddr_in6 address6(const char *text, uint16_t port) {
         struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
@@ -67,7 +52,7 @@ static int call_nobody(void *arg) {
         if (bind(fd, (struct sockaddr *)&(struct sockaddr_in6){ .sin6_family = AF_INET6 },
                  sizeof(address)) < 0)
                 return -1;
-        t->client_port = port_of(fd);
+        t->client_port = pod_port_of(fd);
         return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? 0 : -1;
 }
 
@@ -110,9 +95,9 @@ static int serve(void *arg) {
         prctl(PR_SET_NAME, "drop-b");
         if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
                 return -1;
-        t->server_port = port_of(fd);
-        set_step(t, 1);
-        return wait_step(t, 2) ? 0 : -1;
+        t->server_port = pod_port_of(fd);
+        pod_step_set(&t->step, 1);
+        return pod_step_wait(&t->step, 2) ? 0 : -1;
 }
 
 static int call(void *arg) {
@@ -122,8 +107,8 @@ static int call(void *arg) {
 
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
                 return -1;
-        t->client_port = port_of(fd);
-        return wait_step(t, 2) ? 0 : -1;
+        t->client_port = pod_port_of(fd);
+        return pod_step_wait(&t->step, 2) ? 0 : -1;
 }
 
 /* It is the receiver's event: the process that listens, in its container. */
@@ -148,10 +133,10 @@ static void test_filtered(void **state) {
         run = start(env, "drop-b");
         t = pod_shared(sizeof(*t));
         pid = pod_start(b, serve, t);
-        assert_true(wait_step(t, 1));
+        assert_true(pod_step_wait(&t->step, 1));
         pod_start(a, call, t);
         row = run_wait_row(run, "src.addr", "fd77::1");
-        set_step(t, 2);
+        pod_step_set(&t->step, 2);
         assert_string_equal(row_str(row, "reason"), "SKB_DROP_REASON_NETFILTER_DROP");
         assert_string_equal(row_str(row, "tcpflags"), "SYN");
         assert_int_equal(row_int(row, "proc.pid"), pid);

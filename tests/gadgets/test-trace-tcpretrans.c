@@ -16,21 +16,6 @@ struct talk {
         uint16_t server_port, client_port;
 };
 
-static void set_step(struct talk *t, int step) {
-        __atomic_store_n(&t->step, step, __ATOMIC_SEQ_CST);
-}
-
-static bool wait_step(const struct talk *t, int step) {
-        return WAIT_UNTIL(__atomic_load_n(&t->step, __ATOMIC_SEQ_CST) >= step, WAIT_DEFAULT);
-}
-
-static uint16_t port_of(int fd) {
-        struct sockaddr_in6 address;
-        socklen_t n = sizeof(address);
-
-        return getsockname(fd, (struct sockaddr *)&address, &n) < 0 ? 0 : ntohs(address.sin6_port);
-}
-
 /* Nobody has this address, although the way to it is known. */
 static int call_nobody(void *arg) {
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(80) };
@@ -40,9 +25,9 @@ static int call_nobody(void *arg) {
         if (inet_pton(AF_INET, "10.77.0.99", &address.sin_addr) != 1 ||
             connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
                 return -1;
-        t->client_port = port_of(fd);
-        set_step(t, 1);
-        return wait_step(t, 2) ? 0 : -1;
+        t->client_port = pod_port_of(fd);
+        pod_step_set(&t->step, 1);
+        return pod_step_wait(&t->step, 2) ? 0 : -1;
 }
 
 static struct run *start(struct env *env) {
@@ -83,7 +68,7 @@ static void test_syn(void **state) {
         t = pod_shared(sizeof(*t));
         pid = pod_start(a, call_nobody, t);
         row = run_wait_row(run, "dst.addr", "10.77.0.99");
-        set_step(t, 2);
+        pod_step_set(&t->step, 2);
         expect(row, a, pid, "SYN_SENT", "SYN", "RETRANS");
         assert_string_equal(row_str(row, "src.addr"), "10.77.0.1");
         assert_int_equal(row_int(row, "src.port"), t->client_port);
@@ -101,9 +86,9 @@ static int serve(void *arg) {
         if (inet_pton(AF_INET6, "fd77::2", &address.sin6_addr) != 1 ||
             bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
                 return -1;
-        t->server_port = port_of(fd);
-        set_step(t, 1);
-        return accept(fd, NULL, NULL) >= 0 && wait_step(t, 4) ? 0 : -1;
+        t->server_port = pod_port_of(fd);
+        pod_step_set(&t->step, 1);
+        return accept(fd, NULL, NULL) >= 0 && pod_step_wait(&t->step, 4) ? 0 : -1;
 }
 
 /* Its peer falls silent before it has anything to say. */
@@ -116,9 +101,12 @@ static int speak(void *arg) {
         if (inet_pton(AF_INET6, "fd77::2", &address.sin6_addr) != 1 ||
             connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -1;
-        t->client_port = port_of(fd);
-        set_step(t, 2);
-        return wait_step(t, 3) && write(fd, "hello", 5) == 5 && wait_step(t, 4) ? 0 : -1;
+        t->client_port = pod_port_of(fd);
+        pod_step_set(&t->step, 2);
+        return pod_step_wait(&t->step, 3) && write(fd, "hello", 5) == 5 &&
+                               pod_step_wait(&t->step, 4)
+                       ? 0
+                       : -1;
 }
 
 static void test_data(void **state) {
@@ -139,11 +127,11 @@ static void test_data(void **state) {
         run = start(env);
         t = pod_shared(sizeof(*t));
         pod_start(b, serve, t);
-        assert_true(wait_step(t, 1));
+        assert_true(pod_step_wait(&t->step, 1));
         pid = pod_start(a, speak, t);
-        assert_true(wait_step(t, 2));
+        assert_true(pod_step_wait(&t->step, 2));
         pod_ip(b, "ip6tables -I INPUT -j DROP 2>/dev/null || ip -6 addr flush dev pair0");
-        set_step(t, 3);
+        pod_step_set(&t->step, 3);
         row = run_wait_row(run, "type", "LOSS");
         expect(row, a, pid, "ESTABLISHED", "PSH|ACK", "LOSS");
         row = run_wait_row(run, "type", "RETRANS");
@@ -152,7 +140,7 @@ static void test_data(void **state) {
         assert_int_equal(row_int(row, "src.port"), t->client_port);
         assert_string_equal(row_str(row, "dst.addr"), "fd77::2");
         assert_int_equal(row_int(row, "dst.port"), t->server_port);
-        set_step(t, 4);
+        pod_step_set(&t->step, 4);
         env_ctl(env, 0, "stop", "t", NULL);
         run_exit(run);
         env_stop(env);

@@ -2,10 +2,12 @@
 #include "tests/lib/pod.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -185,4 +187,19 @@ void pod_join(struct pod *first, struct pod *second) {
                       "ip link set pair0 up");
         pod_ip(second, "ip addr add 10.77.0.2/24 dev pair0; ip addr add fd77::2/64 dev pair0 nodad;"
                        "ip link set pair0 up");
+}
+
+void pod_step_set(int *at, int step) {
+        __atomic_store_n(at, step, __ATOMIC_SEQ_CST);
+}
+
+bool pod_step_wait(const int *at, int step) {
+        return WAIT_UNTIL(__atomic_load_n(at, __ATOMIC_SEQ_CST) >= step, WAIT_DEFAULT);
+}
+
+uint16_t pod_port_of(int fd) {
+        struct sockaddr_in6 address; /* the port of IPv4 is in the same place */
+        socklen_t n = sizeof(address);
+
+        return getsockname(fd, (struct sockaddr *)&address, &n) < 0 ? 0 : ntohs(address.sin6_port);
 }

@@ -38,3 +38,11 @@ void pod_join(struct pod *first, struct pod *second);
 
 /* Runs a shell command in the pod's network namespace with the programs of the host. */
 void pod_ip(struct pod *pod, const char *command);
+
+/* Test and children hand over to each other by a number in memory of pod_shared() that only grows;
+ * false = it did not get there in time. */
+void pod_step_set(int *at, int step);
+bool pod_step_wait(const int *at, int step);
+
+/* The local port of a socket; 0 = it has none. */
+uint16_t pod_port_of(int fd);
