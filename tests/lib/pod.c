@@ -198,7 +198,7 @@ bool pod_step_wait(const int *at, int step) {
 }
 
 uint16_t pod_port_of(int fd) {
-        struct sockaddr_in6 address; /* the port of IPv4 is in the same place */
+        struct sockaddr_in6 address = { 0 }; /* the port of IPv4 is in the same place */
         socklen_t n = sizeof(address);
 
         return getsockname(fd, (struct sockaddr *)&address, &n) < 0 ? 0 : ntohs(address.sin6_port);
